@@ -52,8 +52,9 @@ fill_root() { # PACKAGE...
     find "$suite_dir/new" -type l -lname '/*' | while read -r link; do
         ln -sfnr "$suite_dir/new$(readlink "$link")" "$link"
     done
-    rm -rf "$root"
-    mv "$suite_dir/new" "$root"
+    rm -rf "$suite_dir/old"
+    [ ! -d "$root" ] || mv "$root" "$suite_dir/old" || return
+    mv "$suite_dir/new" "$root" && rm -rf "$suite_dir/old"
 }
 
 # Writes WRAPPER, which runs the ELF file PROGRAM of the root as ARGV0, with ARGUMENT... before
@@ -62,12 +63,13 @@ fill_root() { # PACKAGE...
 wrap() { # WRAPPER PROGRAM ARGV0 ARGUMENT...
     wrapper=$1 program=$2 argv0=$3
     shift 3
-    cat >"$wrapper" <<EOF
+    cat >"$wrapper.new" <<EOF
 #!/bin/sh
 export QEMU_MODULE_DIR='$libraries/qemu' GCC_EXEC_PREFIX='$root/usr/lib/gcc-cross/'
 exec '$loader' --library-path '$libraries' --argv0 '$argv0' '$program' $* "\$@"
 EOF
-    chmod +x "$wrapper"
+    chmod +x "$wrapper.new"
+    mv "$wrapper.new" "$wrapper" # at once: another build may be using it
 }
 
 is_dynamic() { [ -f "$1" ] && [ -x "$1" ] && readelf -l "$1" 2>/dev/null | grep -q 'INTERP'; }
@@ -76,7 +78,6 @@ write_wrappers() { # PACKAGE...
     loader=$(find "$root"/usr/lib* -maxdepth 1 -name 'ld-linux*.so.*' | head -n 1)
     [ -n "$loader" ] || die "no dynamic loader among the unpacked packages"
     libraries=$(dirname "$(readlink -f "$loader")")
-    rm -rf "${suite_dir:?}/bin" "$suite_dir/gcc"
     mkdir -p "$suite_dir/bin" "$suite_dir/gcc"
     # What gcc starts by itself: cc1, collect2, as, ld. It looks in its -B folder first.
     for program in "$root"/usr/libexec/gcc-cross/*/*/* "$root"/usr/*-linux-gnu/bin/*; do
@@ -110,7 +111,7 @@ provide() { # SUITE PACKAGE...
     shift
     mkdir -p "$suite_dir" && exec 9>"$suite_dir/lock" && flock 9
     if ! holds "$@"; then
-        all=$({ printf '%s\n' "$@"; sed -n '2,$s/ .*//p' "$suite_dir/have" 2>/dev/null; } | sort -u)
+        all=$({ printf '%s\n' "$@"; sed '/^at \//d; s/ .*//' "$suite_dir/have" 2>/dev/null; } | sort -u)
         write_apt_conf "${suite_dir##*/}"
         # shellcheck disable=SC2086 # package names hold no blanks
         fill_root $all || return
