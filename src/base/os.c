@@ -1,0 +1,212 @@
+#include "base/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <linux/fs.h>
+#endif
+
+int os_open(struct host *host, const char *path, int flags, mode_t mode)
+{
+    int fd;
+
+    if (host_fault(host))
+        return -errno;
+    do
+        fd = open(path, flags | O_CLOEXEC, mode);
+    while (fd < 0 && errno == EINTR);
+    if (fd < 0)
+        return -errno;
+    host_live(host, 1);
+    return fd;
+}
+
+void os_close(struct host *host, int fd)
+{
+    if (fd < 0)
+        return;
+    host_live(host, -1);
+    close(fd);
+}
+
+int os_pread_all(struct host *host, int fd, void *to, size_t bytes, uint64_t offset)
+{
+    char *at = to;
+
+    if (host_fault(host))
+        return -errno;
+    while (bytes > 0) {
+        ssize_t got = pread(fd, at, bytes, (off_t)offset);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            return -ENODATA;
+        at += got;
+        offset += (uint64_t)got;
+        bytes -= (size_t)got;
+    }
+    return 0;
+}
+
+int os_pwrite_all(struct host *host, int fd, const void *from, size_t bytes, uint64_t offset)
+{
+    const char *at = from;
+
+    if (host_fault(host))
+        return -errno;
+    while (bytes > 0) {
+        ssize_t put = pwrite(fd, at, bytes, (off_t)offset);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return -errno;
+        if (put == 0)
+            return -EIO;
+        at += put;
+        offset += (uint64_t)put;
+        bytes -= (size_t)put;
+    }
+    return 0;
+}
+
+int os_sync(struct host *host, int fd)
+{
+    if (host_fault(host))
+        return -errno;
+    return fdatasync(fd) < 0 ? -errno : 0;
+}
+
+int os_file_size(struct host *host, int fd, uint64_t *bytes)
+{
+    struct stat st;
+
+    *bytes = 0;
+    if (host_fault(host) || fstat(fd, &st) < 0)
+        return -errno;
+    if (S_ISDIR(st.st_mode))
+        return -EISDIR;
+    if (S_ISREG(st.st_mode)) {
+        *bytes = (uint64_t)st.st_size;
+        return 0;
+    }
+#if defined(BLKGETSIZE64)
+    if (S_ISBLK(st.st_mode))
+        return ioctl(fd, BLKGETSIZE64, bytes) < 0 ? -errno : 0;
+#endif
+    return -EINVAL;
+}
+
+void *os_map_anon(struct host *host, size_t bytes, bool huge)
+{
+    void *address;
+
+    if (host_fault(host))
+        return NULL;
+    address = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+    if (address == MAP_FAILED)
+        return NULL;
+#if defined(MADV_HUGEPAGE)
+    if (huge)
+        madvise(address, bytes, MADV_HUGEPAGE); /* advice: failing costs speed only */
+#endif
+    host_live(host, 1);
+    return address;
+}
+
+void os_unmap(struct host *host, void *address, size_t bytes)
+{
+    if (!address)
+        return;
+    host_live(host, -1);
+    munmap(address, bytes);
+}
+
+static uint64_t clock_ns(clockid_t id)
+{
+    struct timespec now;
+
+    clock_gettime(id, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t os_clock_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t os_wall_clock_ns(void)
+{
+    return clock_ns(CLOCK_REALTIME);
+}
+
+int os_random(struct host *host, void *to, size_t bytes)
+{
+    char *at = to;
+
+    if (host_fault(host))
+        return -errno;
+    while (bytes > 0) {
+        size_t some = bytes < 256 ? bytes : 256; /* getentropy's limit */
+
+        if (getentropy(at, some) < 0)
+            return -errno;
+        at += some;
+        bytes -= some;
+    }
+    return 0;
+}
+
+int os_thread_start(struct host *host, pthread_t *thread, const char *name, void *(*run)(void *),
+                    void *arg)
+{
+    sigset_t all, old;
+    int errnum;
+
+    if (host_fault(host))
+        return -errno;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    errnum = pthread_create(thread, NULL, run, arg);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (errnum)
+        return -errnum;
+#if defined(__linux__)
+    pthread_setname_np(*thread, name); /* a help in debuggers; may fail */
+#endif
+    return 0;
+}
+
+int os_cond_init(struct host *host, pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+    int errnum;
+
+    if (host_fault(host))
+        return -errno;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    errnum = pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+    return -errnum;
+}
+
+bool os_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t deadline_ns)
+{
+    struct timespec at = {(time_t)(deadline_ns / 1000000000u), (long)(deadline_ns % 1000000000u)};
+
+    if (deadline_ns == UINT64_MAX)
+        return pthread_cond_wait(cond, mutex) == 0;
+    return pthread_cond_timedwait(cond, mutex, &at) != ETIMEDOUT;
+}

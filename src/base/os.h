@@ -1,0 +1,42 @@
+/* base/os.h: the host's system calls that cosm uses, each behind fault injection.
+ *
+ * Every function returns 0 (or a descriptor, or a count) on success and a negative
+ * errno on failure; EINTR is retried where that is safe. Any thread. */
+#ifndef BASE_OS_H
+#define BASE_OS_H
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "base/host.h"
+
+#define OS_PAGE 4096u
+
+int os_open(struct host *host, const char *path, int flags, mode_t mode); /* adds O_CLOEXEC */
+void os_close(struct host *host, int fd);                                /* below 0: no-op */
+/* Whole transfers: fewer bytes than asked for is -ENODATA (end of file) for reads;
+ * writes either finish or fail (-ENOSPC, -EIO ...). */
+int os_pread_all(struct host *host, int fd, void *to, size_t bytes, uint64_t offset);
+int os_pwrite_all(struct host *host, int fd, const void *from, size_t bytes, uint64_t offset);
+int os_sync(struct host *host, int fd);
+/* Size of a regular file or block device; -EISDIR for a directory, -EINVAL for others. */
+int os_file_size(struct host *host, int fd, uint64_t *bytes);
+
+/* Private anonymous memory, zero, committed on touch; huge pages advised when `huge`.
+ * Returns NULL with errno set. Unmap with the same size. */
+void *os_map_anon(struct host *host, size_t bytes, bool huge);
+void os_unmap(struct host *host, void *address, size_t bytes);
+
+uint64_t os_clock_ns(void);      /* monotonic, nanoseconds */
+uint64_t os_wall_clock_ns(void); /* since 1970-01-01 UTC, nanoseconds */
+int os_random(struct host *host, void *to, size_t bytes);
+
+/* All signals blocked in the new thread, so that handlers run on the caller's. */
+int os_thread_start(struct host *host, pthread_t *thread, const char *name, void *(*run)(void *),
+                    void *arg);
+/* pthread_cond_timedwait on a monotonic condition (os_cond_init). deadline_ns on
+ * os_clock_ns(); UINT64_MAX waits without limit. Returns true when woken, false late. */
+int os_cond_init(struct host *host, pthread_cond_t *cond);
+bool os_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t deadline_ns);
+
+#endif

@@ -1,0 +1,88 @@
+/* bus/device.h: what a device is.
+ *
+ * One file in dev/ that ends with one `const struct device_class`, and one row in
+ * dev/classes.def. From that value follow the MMIO window, the interrupt, the device
+ * tree node, the trace category, the state fields (freeze/thaw, register dump), the
+ * fuzz target and the fault-injection test.
+ *
+ * The guest is hostile: every value that `write` is given may be anything. The bus has
+ * checked width, alignment and that offset + size is inside the window.
+ *
+ * Threads: read, write, reset and receive run with the bus lock held. A device with a thread of
+ * its own takes bus->lock to touch its state. */
+#ifndef BUS_DEVICE_H
+#define BUS_DEVICE_H
+
+#include "bus/bus.h"
+#include "bus/field.h"
+
+struct device;
+struct fdt; /* bus/fdt.h */
+
+/* An interrupt line into a controller; level-triggered unless said. Any thread that
+ * holds the bus lock. */
+struct irq_line {
+    void (*set)(void *ctx, unsigned number, bool level);
+    void *ctx;
+    unsigned number;
+};
+
+/* Bytes to the outside (a console). `write` takes all or keeps what it must: it never
+ * blocks the machine for long and never fails towards the guest. */
+struct stream {
+    void (*write)(void *ctx, const uint8_t *bytes, size_t count);
+    /* The device can take input again (its receive() had returned less than asked). */
+    void (*input_ready)(void *ctx);
+    void *ctx;
+};
+
+/* What the board gives a device when it is made. All pointers borrowed, outliving it. */
+struct device_env {
+    struct host *host;
+    struct bus *bus;
+    struct irq_line irq;
+    uint64_t base;      /* guest physical address of the window; for the device tree */
+    unsigned phandle;   /* of the interrupt controller; for the device tree */
+    bool is_deterministic; /* --clock insn: no threads, no host time, no host entropy */
+    uint64_t seed;         /* for entropy when deterministic */
+    uint64_t (*wall_ns)(void *ctx); /* guest's wall clock, ns since 1970 */
+    void *wall_ctx;
+    const void *options; /* the class's own option struct, named in its file */
+};
+
+struct device_class {
+    const char *name;       /* option, trace category, state tag: "uart_16550a" */
+    const char *help;       /* one line */
+    const char *compatible; /* device tree */
+    uint64_t window;        /* bytes of registers */
+    unsigned access_min, access_max;
+    size_t state_size;
+    const struct field *fields;
+
+    cosm_status (*init)(struct device *device, const struct device_env *env,
+                        struct cosm_error *err);
+    void (*reset)(void *state);
+    uint64_t (*read)(void *state, uint64_t offset, unsigned size);
+    void (*write)(void *state, uint64_t offset, unsigned size, uint64_t value);
+    /* Input from outside; returns how much was taken. NULL: takes none. */
+    size_t (*receive)(void *state, const uint8_t *bytes, size_t count);
+    void (*describe)(void *state, const struct device_env *env, struct fdt *fdt); /* NULL: the usual node */
+    /* Freeze: finish or save work in flight, so that the fields tell everything. NULL: nothing in flight. */
+    void (*drain)(void *state);
+    void (*fini)(void *state);
+};
+
+/* A device in a machine. `state` is its own, zeroed, of state_size bytes. */
+struct device {
+    const struct device_class *class;
+    struct device_env env;
+    void *state;
+};
+
+/* Makes the device, resets it and adds its window to the bus (unless window is 0). */
+cosm_status device_open(struct device **out, const struct device_class *class,
+                        const struct device_env *env, struct cosm_error *err);
+void device_close(struct device *device); /* NULL: no-op */
+void device_reset(struct device *device);
+
+#endif

@@ -1,0 +1,72 @@
+#include "bus/ram.h"
+
+#include "base/os.h"
+
+cosm_status ram_open(struct ram *ram, struct host *host, uint64_t base, uint64_t bytes,
+                     struct cosm_error *err)
+{
+    uint64_t pages = bytes >> RAM_PAGE_SHIFT;
+
+    *ram = (struct ram){.host = host, .base = base, .size = bytes};
+    ram->bytes = os_map_anon(host, bytes, true);
+    ram->flags = os_map_anon(host, pages * sizeof *ram->flags, false);
+    ram->versions = os_map_anon(host, pages * sizeof *ram->versions, false);
+    if (ram->bytes && ram->flags && ram->versions)
+        return COSM_OK;
+    ram_close(ram);
+    return cosm_fail(err, COSM_NO_MEMORY,
+                     "the host refused %llu MiB for guest memory: ask for less with -m",
+                     (unsigned long long)(bytes >> 20));
+}
+
+void ram_close(struct ram *ram)
+{
+    uint64_t pages = ram->size >> RAM_PAGE_SHIFT;
+
+    if (!ram->host)
+        return;
+    os_unmap(ram->host, ram->bytes, ram->size);
+    os_unmap(ram->host, ram->flags, pages * sizeof *ram->flags);
+    os_unmap(ram->host, ram->versions, pages * sizeof *ram->versions);
+    *ram = (struct ram){0};
+}
+
+bool ram_mark_code(struct ram *ram, uint64_t page)
+{
+    return atomic_fetch_or(&ram->flags[page], RAM_CODE) & RAM_CODE;
+}
+
+void ram_mark_written(struct ram *ram, uint64_t offset, uint64_t bytes)
+{
+    if (bytes == 0)
+        return;
+    atomic_thread_fence(memory_order_seq_cst);
+    for (uint64_t page = offset >> RAM_PAGE_SHIFT; page <= (offset + bytes - 1) >> RAM_PAGE_SHIFT;
+         page++) {
+        if (!ram_is_code(ram, page))
+            continue;
+        atomic_fetch_add(&ram->versions[page], 1);
+        atomic_fetch_add(&ram->epoch, 1);
+    }
+}
+
+bool ram_read(struct ram *ram, uint64_t address, void *to, uint64_t bytes)
+{
+    const uint8_t *from = ram_at(ram, address, bytes);
+
+    if (!from)
+        return false;
+    memcpy(to, from, bytes);
+    return true;
+}
+
+bool ram_write(struct ram *ram, uint64_t address, const void *from, uint64_t bytes)
+{
+    uint8_t *to = ram_at(ram, address, bytes);
+
+    if (!to)
+        return false;
+    memcpy(to, from, bytes);
+    ram_mark_written(ram, address - ram->base, bytes);
+    return true;
+}

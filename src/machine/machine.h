@@ -1,0 +1,78 @@
+/* machine/machine.h: the board: harts, bus, devices, boot.
+ *
+ * The memory map, interrupt numbers and device tree are those of QEMU's `virt` machine
+ * (QEMU 10, hw/riscv/virt.c; facts only), so that kernels and firmware built for it
+ * run unchanged: 0x100000 test/syscon, 0x101000 RTC, 0x2000000 CLINT (ACLINT layout), 0xc000000 PLIC,
+ * 0x10000000 UART, 0x10001000 virtio-mmio slots 0..7, 0x80000000 RAM; interrupts UART 10,
+ * RTC 11, virtio-mmio 1..8.
+ *
+ * Threads: one host thread owns a machine; machine_interrupt and machine_resize_console
+ * may be called from any thread (machine_interrupt also from a signal handler). */
+#ifndef MACHINE_MACHINE_H
+#define MACHINE_MACHINE_H
+
+#include "base/host.h"
+
+struct machine;
+
+enum machine_clock { MACHINE_CLOCK_HOST, MACHINE_CLOCK_INSN };
+enum machine_console { MACHINE_CONSOLE_SERIAL, MACHINE_CONSOLE_VIRTIO, MACHINE_CONSOLE_NONE };
+
+#define MACHINE_DISKS_MAX 6
+
+struct machine_disk {
+    const char *path;
+    bool read_only;
+};
+
+/* All strings borrowed for the call of machine_open only. Zero means the default. */
+struct machine_config {
+    uint64_t ram_bytes; /* default 512 MiB; 2 MiB .. 64 GiB, rounded up to a page */
+    unsigned harts;     /* default 1; 1..8 */
+    enum machine_clock clock;
+    uint64_t seed; /* entropy with MACHINE_CLOCK_INSN */
+    enum machine_console console;
+    int console_in, console_out; /* descriptors, borrowed until machine_close; -1: none */
+
+    /* What to run: an image found by content (Linux Image, also gzip or zstd or EFI zboot; ELF). */
+    const char *kernel;
+    const char *initrd;
+    const char *append;   /* kernel command line */
+    const char *firmware; /* M-mode firmware: raw or ELF at 0x80000000; then kernel goes where fw_dynamic/fw_jump expect it */
+    const char *dtb;      /* instead of the generated one */
+    struct machine_disk disks[MACHINE_DISKS_MAX];
+    unsigned disk_count;
+    const char *signature; /* riscv-arch-test: write begin_signature..end_signature here at the end */
+};
+
+enum machine_end {
+    MACHINE_POWEROFF,    /* status 0 */
+    MACHINE_FAILED,      /* the guest reported failure: `code` (syscon, tohost) */
+    MACHINE_TIMEOUT,     /* deadline passed */
+    MACHINE_INTERRUPTED, /* machine_interrupt */
+    MACHINE_STUCK,       /* the guest can never do anything again; err says where */
+};
+
+struct machine_result {
+    enum machine_end end;
+    unsigned code;
+    uint64_t instructions; /* retired, all harts */
+};
+
+/* Makes the machine and loads everything. Errors name the file and what to do. */
+cosm_status machine_open(struct machine **out, struct host *host,
+                         const struct machine_config *config, struct cosm_error *err);
+void machine_close(struct machine *machine);
+
+/* Runs to the end of the guest, its deadline (os_clock_ns, UINT64_MAX: none) or an
+ * interruption; reboots restart the machine inside. May be called again after TIMEOUT
+ * or INTERRUPTED to continue. `err` explains MACHINE_STUCK and failures of the host. */
+cosm_status machine_run(struct machine *machine, uint64_t deadline_ns,
+                        struct machine_result *result, struct cosm_error *err);
+void machine_interrupt(struct machine *machine);
+void machine_resize_console(struct machine *machine, unsigned columns, unsigned rows);
+
+/* The device tree that the guest sees; owned by the machine. */
+void machine_dtb(struct machine *machine, const void **blob, size_t *bytes);
+
+#endif

@@ -1,0 +1,142 @@
+/* riscv/hart.h: the state of one RISC-V hart.
+ *
+ * Reference: "The RISC-V Instruction Set Manual", volume I (unprivileged) and volume II
+ * (privileged), 20240411 and the extensions ratified since.
+ *
+ * Threads: the hart's own thread, except `mip` (atomic: any thread, through
+ * rv_set_irq), `mtimecmp` (atomic) and anything done under vcpu_stop.
+ *
+ * Traps. A failing operation calls rv_raise() and returns false; nothing else of the
+ * guest's state has changed then. The interpreter takes the trap. */
+#ifndef RISCV_HART_H
+#define RISCV_HART_H
+
+#include "base/bits.h"
+#include "bus/bus.h"
+#include "engine/vcpu.h"
+
+enum rv_mode { RV_U = 0, RV_S = 1, RV_M = 3 };
+enum rv_access { RV_READ, RV_WRITE, RV_EXEC };
+
+#ifdef COSM_STRESS
+#define RV_TLB_ENTRIES   2u
+#define RV_FETCH_ENTRIES 2u
+#define RV_SPACES        2u
+#else
+#define RV_TLB_ENTRIES   256u /* powers of two */
+#define RV_FETCH_ENTRIES 128u
+#define RV_SPACES        8u
+#endif
+
+/* One virtual page. A tag is the virtual page address; RV_TLB_INVALID never equals
+ * (address & (page mask | size - 1)), so one compare checks page and alignment. */
+struct rv_tlb_entry {
+    uint64_t read, write; /* tags */
+    uintptr_t addend;     /* host address = virtual address + addend */
+};
+#define RV_TLB_INVALID UINT64_MAX
+
+struct rv_code_page; /* decoded instructions of one physical page: interp.c */
+
+struct rv_fetch_entry {
+    uint64_t vpage; /* virtual page address, RV_TLB_INVALID when empty */
+    struct rv_code_page *page;
+};
+
+/* What one (ASID, effective mode, SUM, MXR) sees. A hart has RV_SPACES of them and
+ * flushes none when it switches. Filled and flushed by mmu.c only (fetch entries are
+ * filled by interp.c). */
+struct rv_space {
+    uint64_t key;  /* mmu.c: mode word, ASID and translation mode; 0 when free */
+    uint64_t used; /* for choosing a victim */
+    struct rv_tlb_entry tlb[RV_TLB_ENTRIES];
+    struct rv_fetch_entry fetch[RV_FETCH_ENTRIES];
+};
+
+/* What a hart needs of the machine around it. */
+struct rv_platform {
+    void *ctx;
+    /* The machine's clock (mtime), in ticks of RV_TIME_HZ. Any thread. */
+    uint64_t (*time)(void *ctx, struct rv_hart *hart);
+    /* A supervisor's ecall when there is no M-mode software: true when handled (a0, a1
+     * set; pc moves on), false to deliver the trap to M-mode. NULL: never handled. */
+    bool (*sbi)(void *ctx, struct rv_hart *hart);
+    /* fence.i and sfence.vma are local; this is the stop that marking code needs. */
+    struct vcpu_group *group;
+};
+#define RV_TIME_HZ 10000000u /* timebase-frequency of the virt board */
+
+#define RV_PMP_COUNT   16
+#define RV_X_SINK      32 /* decode maps rd = x0 here, so that writes need no test */
+
+struct rv_reservation {
+    uint8_t *host; /* NULL: none */
+    unsigned size;
+    uint64_t value;
+};
+
+struct rv_hart {
+    struct vcpu vcpu; /* first: the engine sees this */
+
+    /* Hot. x[0] is always 0. */
+    uint64_t x[34];
+    uint64_t f[32];         /* raw bits, NaN-boxed */
+    uint64_t pc;            /* of the present instruction whenever C outside interp.c runs */
+    uint64_t next_pc;       /* where a HELPER's instruction continues; the helper may change it */
+    int64_t budget;         /* instructions left in this run; synced like pc */
+    uint64_t instret_base;  /* minstret = instret_base - budget, while not inhibited */
+    struct rv_space *data;  /* current space of loads and stores */
+    struct rv_space *code;  /* current space of fetches */
+    uint8_t mode;           /* enum rv_mode */
+    uint8_t frm;            /* fcsr: rounding mode, 0..7 as the guest wrote it */
+    uint8_t fflags;         /* fcsr: accrued exceptions NX UF OF DZ NV, bits 0..4 */
+    struct rv_reservation reservation;
+
+    /* The trap that rv_raise recorded. */
+    uint64_t trap_cause, trap_tval;
+
+    /* Machine and supervisor CSRs, in the layout of RV64 (csr.c keeps them legal). */
+    uint64_t mstatus; /* FS dirty is kept here: FP writes set it */
+    uint64_t medeleg, mideleg, mie, mtvec, mscratch, mepc, mcause, mtval;
+    uint64_t menvcfg, mcounteren, mcountinhibit;
+    uint64_t stvec, sscratch, sepc, scause, stval, satp, senvcfg, scounteren;
+    uint64_t stimecmp;
+    _Atomic uint64_t mip;      /* bits set by others: MSIP MEIP SEIP; by csr.c: SSIP STIP */
+    _Atomic uint64_t mtimecmp; /* ACLINT's; MTIP is time >= mtimecmp */
+    uint64_t mcycle_offset;    /* mcycle = minstret + this */
+    uint64_t mhpmcounter[29], mhpmevent[29];
+    uint8_t pmpcfg[RV_PMP_COUNT];
+    uint64_t pmpaddr[RV_PMP_COUNT];
+    uint64_t mhartid;
+
+    /* Host side. */
+    struct host *host;
+    struct bus *bus;
+    struct ram *ram;
+    struct rv_platform platform;
+    struct rv_space *spaces; /* RV_SPACES of them */
+    uint64_t space_clock;
+    struct rv_interp *interp; /* decode cache: interp.c */
+    bool is_waiting;          /* in WFI or WRS */
+    bool has_unrouted_trap;   /* a trap was taken to an mtvec/stvec that cannot run; see trap.c */
+};
+
+/* Records a trap; always returns false. */
+static inline bool rv_raise(struct rv_hart *h, uint64_t cause, uint64_t tval)
+{
+    h->trap_cause = cause;
+    h->trap_tval = tval;
+    return false;
+}
+
+#define MSTATUS_FS 0x6000ull
+
+cosm_status rv_hart_open(struct rv_hart *h, struct host *host, struct bus *bus, unsigned hartid,
+                         const struct rv_platform *platform, struct cosm_error *err);
+void rv_hart_close(struct rv_hart *h);
+/* Power-on state: M-mode, pc, a0 = hartid, a1 = 0, everything else as volume II 3.4 says. */
+void rv_hart_reset(struct rv_hart *h, uint64_t pc);
+
+extern const struct guest rv_guest; /* how the engine runs a hart */
+
+#endif
