@@ -1,0 +1,101 @@
+/* image/image.h: ready-made guests, fetched once and kept in a cache.
+ *
+ * `debian[:SUITE]` is Debian's own riscv64 kernel, unmodified, and an initrd that we
+ * make of its modules and its static busybox: enough to boot to a shell and to mount
+ * a disk. Everything comes from a Debian mirror and is believed only through the
+ * archive's OpenPGP signature: InRelease by gpgv, Packages by its hash there, each
+ * package by its hash in Packages.
+ *
+ * The cache is $COSM_CACHE, else $XDG_CACHE_HOME/cosm, else ~/.cache/cosm:
+ *   NAME-SUITE.image   says what the image is and which folder holds it
+ *   NAME-SUITE.XXXXXX/ kernel, initrd
+ *   download/          packages on their way; half a file is kept and continued
+ *   lock               held by the one pull or remove at work; holds its process id
+ * Invariant: an .image file appears by rename after all it names is written and on
+ * disk, so a killed pull leaves the old image, or none, and never half of one.
+ *
+ * Threads: any; two pulls at once are kept apart by the lock, between processes too. */
+#ifndef IMAGE_IMAGE_H
+#define IMAGE_IMAGE_H
+
+#include "base/host.h"
+
+#define IMAGE_PATH_MAX 1024
+
+/* Called now and then (at least once a second while bytes flow) from image_pull(). */
+struct image_progress {
+    /* label: what is being done, e.g. "linux-image-6.12.107+deb13-riscv64"; total_bytes
+     * is 0 when unknown. Returns false to give up: the pull ends with COSM_INTERRUPTED. */
+    bool (*step)(void *ctx, const char *label, uint64_t done_bytes, uint64_t total_bytes);
+    void *ctx;
+};
+
+/* What to pull. All text is borrowed for the call. */
+struct image_pull_options {
+    const char *name;    /* "debian" or "debian:SUITE" */
+    const char *suite;   /* NULL: as the name says, else "trixie" */
+    const char *mirror;  /* http, https or file URL above dists/; NULL: as the host's apt */
+    const char *keyring; /* OpenPGP keyring file; NULL: Debian's of the host */
+    const char *cache;   /* folder; NULL: the cache described above */
+};
+
+/* One image of the cache. */
+struct image_info {
+    char name[32];      /* "debian" */
+    char suite[64];     /* "trixie" */
+    char kernel[128];   /* version of the kernel package: "6.12.107-1" */
+    uint64_t bytes;     /* kernel and initrd together */
+    uint64_t created_s; /* seconds since 1970-01-01 UTC */
+    bool is_fresh;      /* image_pull: false when the cache held this very image */
+};
+
+/* How to boot it. */
+struct image_paths {
+    char kernel[IMAGE_PATH_MAX]; /* a RISC-V Linux Image, not compressed */
+    char initrd[IMAGE_PATH_MAX];
+    char append[256];   /* kernel command line */
+    uint64_t ram_bytes; /* memory that it runs well with */
+};
+
+/* Brings an image into the cache, or finds it up to date.
+ *
+ *   progress  NULL means silence
+ *   info      filled on success; may be NULL
+ *
+ * Returns COSM_OK, or
+ *   COSM_BAD_ARG        a name or suite that is none
+ *   COSM_NOT_FOUND      no mirror, keyring, gpgv, suite or package; the message says
+ *                       what to give or which Debian package to install
+ *   COSM_BAD_SIGNATURE  a signature or hash does not match; what did not is removed
+ *   COSM_BAD_IMAGE      the mirror's files or packages are malformed
+ *   COSM_UNSUPPORTED    built without libcurl or libarchive
+ *   COSM_BUSY           another pull is at work; the message names its process
+ *   COSM_INTERRUPTED    progress asked to give up
+ *   COSM_LIMIT          something is larger than any such file should be
+ *   COSM_IO, COSM_PERMISSION, COSM_NO_MEMORY  network, disk, memory */
+cosm_status image_pull(struct host *host, const struct image_pull_options *options,
+                       const struct image_progress *progress, struct image_info *info,
+                       struct cosm_error *err);
+
+/* Where the files of `name` ("debian" or "debian:SUITE") are. `cache` as above.
+ * Returns COSM_OK, COSM_BAD_ARG, COSM_NOT_FOUND ("... run: cosm pull NAME"),
+ * COSM_BAD_IMAGE (the cache was tampered with), COSM_IO. Never touches the network. */
+cosm_status image_find(struct host *host, const char *cache, const char *name,
+                       struct image_paths *paths, struct cosm_error *err);
+
+/* True when `name` has the form of an image's name, pulled or not: `cosm run` asks
+ * this of a THING that is no file. */
+bool image_is_name(const char *name);
+
+/* Calls `each` for every image of the cache, by name and suite. An empty or absent
+ * cache is no error. */
+cosm_status image_list(struct host *host, const char *cache,
+                       void (*each)(void *ctx, const struct image_info *info), void *ctx,
+                       struct cosm_error *err);
+
+/* Removes an image's files. COSM_NOT_FOUND when there is none, COSM_BUSY while
+ * pulling. A guest that already runs from it is not disturbed. */
+cosm_status image_remove(struct host *host, const char *cache, const char *name,
+                         struct cosm_error *err);
+
+#endif
