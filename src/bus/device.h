@@ -8,8 +8,9 @@
  * The guest is hostile: every value that `write` is given may be anything. The bus has
  * checked width, alignment and that offset + size is inside the window.
  *
- * Threads: read, write, reset and receive run with the bus lock held. A device with a thread of
- * its own takes bus->lock to touch its state. */
+ * Threads: every callback but init and fini runs with the bus lock held. A device with
+ * a thread of its own takes bus->lock to touch its state; its reset and drain may let
+ * go of the lock while they wait for that thread. */
 #ifndef BUS_DEVICE_H
 #define BUS_DEVICE_H
 
@@ -31,7 +32,8 @@ struct irq_line {
  * blocks the machine for long and never fails towards the guest. */
 struct stream {
     void (*write)(void *ctx, const uint8_t *bytes, size_t count);
-    /* The device can take input again (its receive() had returned less than asked). */
+    /* The device can take input again (its receive() had returned less than asked).
+     * Called as the last step of a callback, so it may call receive(). May be NULL. */
     void (*input_ready)(void *ctx);
     void *ctx;
 };
@@ -41,20 +43,26 @@ struct device_env {
     struct host *host;
     struct bus *bus;
     struct irq_line irq;
-    uint64_t base;      /* guest physical address of the window; for the device tree */
-    unsigned phandle;   /* of the interrupt controller; for the device tree */
-    bool is_deterministic; /* --clock insn: no threads, no host time, no host entropy */
-    uint64_t seed;         /* for entropy when deterministic */
-    uint64_t (*wall_ns)(void *ctx); /* guest's wall clock, ns since 1970 */
+    uint64_t base;                  /* guest physical address of the window */
+    uint32_t phandle;               /* of the interrupt controller; for the device tree */
+    bool is_deterministic;          /* --clock insn: no threads, no host time, no host entropy */
+    uint64_t seed;                  /* for entropy when deterministic */
+    uint64_t (*wall_ns)(void *ctx); /* guest's wall clock, ns since 1970; NULL: stands at 0 */
     void *wall_ctx;
+    /* Asks for one device_alarm() when the wall clock reaches wall_ns: 0 at once (but
+     * not from inside this call), UINT64_MAX never. A new request replaces the old one.
+     * Called with the bus lock held. NULL: no alarms. */
+    void (*set_alarm)(void *ctx, struct device *device, uint64_t wall_ns);
+    void *alarm_ctx;
     const void *options; /* the class's own option struct, named in its file */
 };
 
 struct device_class {
-    const char *name;       /* option, trace category, state tag: "uart_16550a" */
-    const char *help;       /* one line */
-    const char *compatible; /* device tree */
-    uint64_t window;        /* bytes of registers */
+    const char *name;          /* option, trace category, state tag: "uart_16550a" */
+    const char *help;          /* one line */
+    const char *node;          /* device tree: NODE@base; NULL: has no node */
+    const char *compatible[4]; /* device tree, most special first */
+    uint64_t window;           /* bytes of registers */
     unsigned access_min, access_max;
     size_t state_size;
     const struct field *fields;
@@ -66,9 +74,17 @@ struct device_class {
     void (*write)(void *state, uint64_t offset, unsigned size, uint64_t value);
     /* Input from outside; returns how much was taken. NULL: takes none. */
     size_t (*receive)(void *state, const uint8_t *bytes, size_t count);
-    void (*describe)(void *state, const struct device_env *env, struct fdt *fdt); /* NULL: the usual node */
-    /* Freeze: finish or save work in flight, so that the fields tell everything. NULL: nothing in flight. */
+    /* The alarm asked for by env.set_alarm. NULL: asks for none. */
+    void (*alarm)(void *state);
+    /* Properties beside compatible, reg and interrupts. NULL: no others. */
+    void (*describe)(void *state, const struct device_env *env, struct fdt *fdt);
+    /* Before a freeze: finishes work in flight, so that the fields tell everything.
+     * NULL: nothing is ever in flight. */
     void (*drain)(void *state);
+    /* After a thaw: false when the fields cannot be a state of this device (they come
+     * from a file and are hostile); else drives the interrupt line as they say. NULL:
+     * anything goes. */
+    bool (*thawed)(void *state);
     void (*fini)(void *state);
 };
 
@@ -79,10 +95,24 @@ struct device {
     void *state;
 };
 
-/* Makes the device, resets it and adds its window to the bus (unless window is 0). */
+/* Makes the device, resets it and adds its window to the bus (unless window is 0).
+ * Close devices when no hart runs any more, before the bus. */
 cosm_status device_open(struct device **out, const struct device_class *class,
                         const struct device_env *env, struct cosm_error *err);
 void device_close(struct device *device); /* NULL: no-op */
+
+/* These take the bus lock. */
 void device_reset(struct device *device);
+void device_alarm(struct device *device);
+size_t device_receive(struct device *device, const uint8_t *bytes, size_t count);
+
+/* Writes the node into the present node of `fdt`: name, compatible, reg, interrupts,
+ * then what describe() adds. */
+void device_describe(struct device *device, struct fdt *fdt);
+
+/* State out and in, fields_bytes(class->fields) of it. Thaw: BAD_IMAGE, and the device
+ * reset, when the bytes are no state of this device. */
+void device_freeze(struct device *device, uint8_t *to);
+cosm_status device_thaw(struct device *device, const uint8_t *from, struct cosm_error *err);
 
 #endif

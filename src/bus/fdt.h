@@ -1,7 +1,7 @@
 /* bus/fdt.h: writing a flattened device tree, in the order of its nodes.
  *
- * A thin layer over libfdt (its BSD side): errors stick and are told at the end, so that a device's describe() stays a
- * list of properties. Reference: Devicetree Specification v0.4. */
+ * A thin layer over libfdt (its BSD side): errors stick and are told at the end, so that a device's
+ * describe() stays a list of properties. Reference: Devicetree Specification v0.4. */
 #ifndef BUS_FDT_H
 #define BUS_FDT_H
 
@@ -23,7 +23,8 @@ void fdt_u32s(struct fdt *fdt, const char *name, const uint32_t *values, unsigne
 void fdt_reg(struct fdt *fdt, uint64_t base, uint64_t bytes); /* 2 address, 2 size cells */
 void fdt_bytes(struct fdt *fdt, const char *name, const void *bytes, size_t count);
 
-/* The finished blob, owned by `fdt`; NO_MEMORY or BAD_ARG if anything failed before. */
-cosm_status fdt_finish(struct fdt *fdt, const void **blob, size_t *bytes, struct cosm_error *err);
+/* The finished blob, owned by `fdt`; NO_MEMORY or BAD_ARG if anything failed before.
+ * (Not fdt_finish: libfdt has that name.) */
+cosm_status fdt_blob(struct fdt *fdt, const void **blob, size_t *bytes, struct cosm_error *err);
 
 #endif
