@@ -1,0 +1,82 @@
+# shellcheck shell=sh disable=SC2154,SC2034 # cc and jobs are those of tools/build.sh
+# tools/check.sh: running tests and counting what they say. Sourced by ./dev and tools/full.sh.
+#
+# A run collects its results in one directory: PRESET.json, Meson's log of one preset, and
+# steps.tap, a line for every step that is no Meson test. tools/tally.py counts both, from the
+# tests inside each program, and ends with the line `N passed, N failed, N skipped`.
+
+begin_results() { # DIR
+    results=$1
+    rm -rf "$results"
+    mkdir -p "$results"
+    steps=0
+}
+
+end_results() { tools/tally.py ${CI:+--ci} "$results"; }
+
+# Runs one command as one test.
+step() { # NAME COMMAND [ARG...]
+    name=$1
+    shift
+    steps=$((steps + 1))
+    echo "== $name"
+    # In a subshell: what the command changes or ends must not reach the steps after it.
+    if ("$@"); then
+        echo "ok $steps - $name" >>"$results/steps.tap"
+    else
+        { echo "not ok $steps - $name"
+          echo "# repeat with: ${repeat:-./dev ${name%% *}}"; } >>"$results/steps.tap"
+    fi
+    repeat=
+}
+
+# Builds a preset and runs some of its tests.
+check_preset() { # PRESET [MESON-TEST-ARG...]
+    preset=$1
+    shift
+    dir=$(build_dir "$preset")
+    repeat="${CC:+CC=$CC }./dev build $preset"
+    step "build ${dir#out/build/}" build "$preset"
+    [ -f "$dir/build.ninja" ] || return 0
+    echo "== tests of ${dir#out/build/}"
+    rm -f "$dir"/meson-logs/testlog*
+    # Its status is not asked for: the log tells more, and tally.py reads that.
+    meson test -C "$dir" --no-rebuild --num-processes "$jobs" "$@" >"$results/${dir#out/build/}.out" \
+        2>&1 || true
+    cp "$dir/meson-logs/testlog.json" "$results/${dir#out/build/}.json" 2>/dev/null ||
+        cat "$results/${dir#out/build/}.out"
+}
+
+# What CI runs. Guests are booted by the release build alone; the sanitizers and the stress
+# build take the tests that need no guest of minutes.
+check_all() {
+    check_preset release --no-suite full
+    check_preset asan --suite unit --suite fuzz --timeout-multiplier 4
+    check_preset tsan --suite unit --timeout-multiplier 8
+    check_preset stress --suite unit --timeout-multiplier 4
+    repeat='CC=clang ./dev build'
+    step 'build release-clang' build_with clang release
+    repeat='./dev fuzz --short'
+    step 'fuzz every target for 20 s' tools/fuzz.sh --short
+}
+
+build_with() { # COMPILER PRESET
+    cc=$1
+    build "$2"
+}
+
+# Tests whose name holds PATTERN, of the preset in PRESET; failing that, single tests in the
+# unit test programs.
+check_pattern() { # PATTERN
+    preset=${PRESET:-release}
+    build "$preset"
+    dir=$(build_dir "$preset")
+    names=$(meson test -C "$dir" --no-rebuild --list 2>/dev/null | sed 's/.* \/ //' |
+        grep -e "$1" | sort -u || true)
+    # shellcheck disable=SC2086 # test names hold no blanks
+    if [ -n "$names" ]; then
+        check_preset "$preset" --verbose $names
+    else
+        check_preset "$preset" --suite unit --test-args "$1"
+    fi
+}
