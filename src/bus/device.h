@@ -28,6 +28,12 @@ struct irq_line {
     unsigned number;
 };
 
+static inline void irq_line_set(const struct irq_line *line, bool level)
+{
+    if (line->set)
+        line->set(line->ctx, line->number, level);
+}
+
 /* Bytes to the outside (a console). `write` takes all or keeps what it must: it never
  * blocks the machine for long and never fails towards the guest. */
 struct stream {

@@ -14,7 +14,7 @@ void fdt_close(struct fdt *fdt);
 
 void fdt_begin(struct fdt *fdt, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void fdt_end(struct fdt *fdt);
-void fdt_string(struct fdt *fdt, const char *name, const char *value);
+void fdt_text(struct fdt *fdt, const char *name, const char *value);
 void fdt_strings(struct fdt *fdt, const char *name, const char *const *values, unsigned count);
 void fdt_flag(struct fdt *fdt, const char *name);
 void fdt_u32(struct fdt *fdt, const char *name, uint32_t value);
@@ -24,7 +24,7 @@ void fdt_reg(struct fdt *fdt, uint64_t base, uint64_t bytes); /* 2 address, 2 si
 void fdt_bytes(struct fdt *fdt, const char *name, const void *bytes, size_t count);
 
 /* The finished blob, owned by `fdt`; NO_MEMORY or BAD_ARG if anything failed before.
- * (Not fdt_finish: libfdt has that name.) */
+ * (Not fdt_finish, nor fdt_string above: libfdt has those names.) */
 cosm_status fdt_blob(struct fdt *fdt, const void **blob, size_t *bytes, struct cosm_error *err);
 
 #endif
