@@ -80,6 +80,95 @@ int os_pwrite_all(struct host *host, int fd, const void *from, size_t bytes, uin
     return 0;
 }
 
+/* Drops `done` bytes from the front of a list of segments. */
+static void iov_advance(struct iovec **iov, unsigned *count, size_t done)
+{
+    while (*count > 0 && done >= (*iov)->iov_len) {
+        done -= (*iov)->iov_len;
+        ++*iov;
+        --*count;
+    }
+    if (*count > 0) {
+        (*iov)->iov_base = (char *)(*iov)->iov_base + done;
+        (*iov)->iov_len -= done;
+    }
+}
+
+typedef ssize_t transfer(int fd, const struct iovec *iov, int count, off_t offset);
+
+/* Repeats `some` until all is done; a transfer of nothing is the error `at_end`. */
+static int transfer_all(struct host *host, transfer *some, int fd, struct iovec *iov,
+                        unsigned count, uint64_t offset, int at_end)
+{
+    if (host_fault(host))
+        return -errno;
+    iov_advance(&iov, &count, 0); /* empty segments in front */
+    while (count > 0) {
+        ssize_t done = some(fd, iov, (int)count, (off_t)offset);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return -errno;
+        if (done == 0)
+            return at_end;
+        offset += (uint64_t)done;
+        iov_advance(&iov, &count, (size_t)done);
+    }
+    return 0;
+}
+
+int os_preadv_all(struct host *host, int fd, struct iovec *iov, unsigned count, uint64_t offset)
+{
+    return transfer_all(host, preadv, fd, iov, count, offset, -ENODATA);
+}
+
+int os_pwritev_all(struct host *host, int fd, struct iovec *iov, unsigned count, uint64_t offset)
+{
+    return transfer_all(host, pwritev, fd, iov, count, offset, -EIO);
+}
+
+int os_punch(struct host *host, int fd, uint64_t offset, uint64_t bytes)
+{
+    if (host_fault(host))
+        return -errno;
+#if defined(FALLOC_FL_PUNCH_HOLE)
+    return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes) <
+                   0
+               ? -errno
+               : 0;
+#else
+    return -EOPNOTSUPP;
+#endif
+}
+
+/* Two locks. The one that counts belongs to the open file, so that one process cannot
+ * open a disk twice. It hides its owner, so a second one, far behind any data, belongs
+ * to the process and is there only to be asked whose it is. */
+#define LOCK_BYTES  (1ll << 62)
+#define LOCK_SIGNER (LOCK_BYTES + 1)
+
+int os_lock_file(struct host *host, int fd, bool exclusive, pid_t *holder)
+{
+    short type = exclusive ? F_WRLCK : F_RDLCK;
+    struct flock data = {.l_type = type, .l_whence = SEEK_SET, .l_len = LOCK_BYTES};
+    struct flock signer = {
+        .l_type = type, .l_whence = SEEK_SET, .l_start = LOCK_SIGNER, .l_len = 1};
+
+    *holder = 0;
+    if (host_fault(host))
+        return -errno;
+    if (fcntl(fd, F_OFD_SETLK, &data) == 0) {
+        fcntl(fd, F_SETLK, &signer); /* a courtesy */
+        return 0;
+    }
+    if (errno != EAGAIN && errno != EACCES)
+        return -errno;
+    if (fcntl(fd, F_GETLK, &signer) == 0 && signer.l_type != F_UNLCK)
+        *holder = signer.l_pid;
+    return -EAGAIN;
+}
+
 int os_sync(struct host *host, int fd)
 {
     if (host_fault(host))

@@ -7,18 +7,29 @@
 
 #include <pthread.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "base/host.h"
 
 #define OS_PAGE 4096u
 
 int os_open(struct host *host, const char *path, int flags, mode_t mode); /* adds O_CLOEXEC */
-void os_close(struct host *host, int fd);                                /* below 0: no-op */
+void os_close(struct host *host, int fd);                                 /* below 0: no-op */
 /* Whole transfers: fewer bytes than asked for is -ENODATA (end of file) for reads;
  * writes either finish or fail (-ENOSPC, -EIO ...). */
 int os_pread_all(struct host *host, int fd, void *to, size_t bytes, uint64_t offset);
 int os_pwrite_all(struct host *host, int fd, const void *from, size_t bytes, uint64_t offset);
+/* The same for scattered memory: `iov` is used up (changed) on the way. */
+int os_preadv_all(struct host *host, int fd, struct iovec *iov, unsigned count, uint64_t offset);
+int os_pwritev_all(struct host *host, int fd, struct iovec *iov, unsigned count, uint64_t offset);
 int os_sync(struct host *host, int fd);
+/* Gives the range back to the file system; it reads as zeros then. -EOPNOTSUPP where
+ * the file system cannot. */
+int os_punch(struct host *host, int fd, uint64_t offset, uint64_t bytes);
+/* Advisory lock of the whole file, held until fd is closed: exclusive (fd writable) or
+ * shared. -EAGAIN when another open file holds it; *holder is then its process, or 0
+ * when that cannot be told. */
+int os_lock_file(struct host *host, int fd, bool exclusive, pid_t *holder);
 /* Size of a regular file or block device; -EISDIR for a directory, -EINVAL for others. */
 int os_file_size(struct host *host, int fd, uint64_t *bytes);
 
