@@ -45,7 +45,8 @@ void ram_mark_written(struct ram *ram, uint64_t offset, uint64_t bytes)
          page++) {
         if (!ram_is_code(ram, page))
             continue;
-        atomic_fetch_add(&ram->versions[page], 1);
+        if ((atomic_fetch_add(&ram->versions[page], 1) + 1) % RAM_WRITES_TO_DATA == 0)
+            atomic_fetch_and(&ram->flags[page], (unsigned char)~RAM_CODE);
         atomic_fetch_add(&ram->epoch, 1);
     }
 }

@@ -12,6 +12,10 @@
  * the bytes; a writer writes the bytes, then looks at RAM_CODE. Both sides have a
  * sequentially consistent fence between their two steps.
  *
+ * A page written RAM_WRITES_TO_DATA times is taken for data again: it loses RAM_CODE
+ * together with its last new version, so whoever still holds decodings of it finds
+ * the version changed at the next fence.i, marks the page again and compares.
+ *
  * Threads: any. */
 #ifndef BUS_RAM_H
 #define BUS_RAM_H
@@ -21,6 +25,8 @@
 
 #define RAM_PAGE_SHIFT 12
 #define RAM_PAGE       (1u << RAM_PAGE_SHIFT)
+
+#define RAM_WRITES_TO_DATA 16u
 
 #define RAM_CODE 1u /* page flag: decoded by some hart */
 

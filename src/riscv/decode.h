@@ -52,6 +52,4 @@ enum rv_op rv_decode(uint32_t word, struct rv_insn *out);
  * targets. Never overruns; ".4byte 0x…" for an illegal word. Returns its length in bytes. */
 unsigned rv_disasm(uint32_t word, uint64_t pc, char *text, size_t size);
 
-const char *rv_op_name(enum rv_op op); /* "amoadd.w" */
-
 #endif

@@ -36,7 +36,9 @@ struct rv_tlb_entry {
 };
 #define RV_TLB_INVALID UINT64_MAX
 
-struct rv_code_page; /* decoded instructions of one physical page: interp.c */
+struct rv_hart;
+struct rv_insn;      /* decode.h */
+struct rv_code_page; /* decoded instructions of one physical page: code_cache.c */
 
 struct rv_fetch_entry {
     uint64_t vpage; /* virtual page address, RV_TLB_INVALID when empty */
@@ -66,8 +68,8 @@ struct rv_platform {
 };
 #define RV_TIME_HZ 10000000u /* timebase-frequency of the virt board */
 
-#define RV_PMP_COUNT   16
-#define RV_X_SINK      32 /* decode maps rd = x0 here, so that writes need no test */
+#define RV_PMP_COUNT 16
+#define RV_X_SINK    32 /* decode maps rd = x0 here, so that writes need no test */
 
 struct rv_reservation {
     uint8_t *host; /* NULL: none */
@@ -80,16 +82,17 @@ struct rv_hart {
 
     /* Hot. x[0] is always 0. */
     uint64_t x[34];
-    uint64_t f[32];         /* raw bits, NaN-boxed */
-    uint64_t pc;            /* of the present instruction whenever C outside interp.c runs */
-    uint64_t next_pc;       /* where a HELPER's instruction continues; the helper may change it */
-    int64_t budget;         /* instructions left in this run; synced like pc */
-    uint64_t instret_base;  /* minstret = instret_base - budget, while not inhibited */
-    struct rv_space *data;  /* current space of loads and stores */
-    struct rv_space *code;  /* current space of fetches */
-    uint8_t mode;           /* enum rv_mode */
-    uint8_t frm;            /* fcsr: rounding mode, 0..7 as the guest wrote it */
-    uint8_t fflags;         /* fcsr: accrued exceptions NX UF OF DZ NV, bits 0..4 */
+    uint64_t f[32];        /* raw bits, NaN-boxed */
+    uint64_t pc;           /* of the present instruction whenever C outside interp.c runs */
+    uint64_t next_pc;      /* where a HELPER's instruction continues; the helper may change it */
+    int64_t budget;        /* instructions left in this run; synced like pc */
+    uint64_t instret_base; /* minstret = instret_base - budget, while not inhibited */
+    struct rv_space *data; /* current space of loads and stores */
+    struct rv_space *code; /* current space of fetches */
+    uint64_t code_bias;    /* interp: pc = code_bias + (address of the decoded slot >> 3) */
+    uint8_t mode;          /* enum rv_mode */
+    uint8_t frm;           /* fcsr: rounding mode, 0..7 as the guest wrote it */
+    uint8_t fflags;        /* fcsr: accrued exceptions NX UF OF DZ NV, bits 0..4 */
     struct rv_reservation reservation;
 
     /* The trap that rv_raise recorded. */
@@ -116,9 +119,10 @@ struct rv_hart {
     struct rv_platform platform;
     struct rv_space *spaces; /* RV_SPACES of them */
     uint64_t space_clock;
-    struct rv_interp *interp; /* decode cache: interp.c */
-    bool is_waiting;          /* in WFI or WRS */
-    bool has_unrouted_trap;   /* a trap was taken to an mtvec/stvec that cannot run; see trap.c */
+    const struct rv_insn *cursor;     /* the next slot, when dispatch is a loop of calls */
+    struct rv_code_cache *code_cache; /* decoded pages: code_cache.c */
+    bool is_waiting;                  /* in WFI or WRS */
+    bool has_unrouted_trap; /* a trap was taken to an mtvec/stvec that cannot run; see trap.c */
 };
 
 /* Records a trap; always returns false. */

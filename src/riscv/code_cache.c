@@ -1,0 +1,192 @@
+#include "riscv/code_cache.h"
+
+#include "riscv/exec.h"
+#include "riscv/fast.h"
+#include "riscv/mmu.h"
+
+#ifdef COSM_STRESS
+#define PAGES_MAX 3u
+#else
+#define PAGES_MAX 1024u /* 37 KiB each; a Debian boot touches about 900 */
+#endif
+#define BUCKETS 1024u
+
+struct rv_code_cache {
+    struct host *host;
+    struct rv_code_page *buckets[BUCKETS]; /* by page number */
+    struct rv_code_page *ring[PAGES_MAX];  /* in order of age from `oldest` */
+    unsigned count, oldest;
+    unsigned epoch; /* ram->epoch at the last refresh */
+    bool is_stale;
+};
+
+cosm_status rv_code_cache_open(struct rv_code_cache **out, struct host *host,
+                               struct cosm_error *err)
+{
+    *out = MEM_NEW(host, struct rv_code_cache);
+    if (!*out)
+        return cosm_fail(err, COSM_NO_MEMORY, "no memory for a cache of decoded code");
+    (*out)->host = host;
+    return COSM_OK;
+}
+
+void rv_code_cache_close(struct rv_code_cache *cache)
+{
+    if (!cache)
+        return;
+    for (unsigned n = 0; n < cache->count; n++)
+        MEM_FREE(cache->host, cache->ring[(cache->oldest + n) % PAGES_MAX]);
+    MEM_FREE(cache->host, cache);
+}
+
+static struct rv_code_page **bucket_of(struct rv_code_cache *cache, uint64_t number)
+{
+    return &cache->buckets[number % BUCKETS];
+}
+
+static struct rv_code_page *find(struct rv_code_cache *cache, uint64_t number)
+{
+    struct rv_code_page *page = *bucket_of(cache, number);
+
+    while (page && page->number != number)
+        page = page->next;
+    return page;
+}
+
+static void unlink_page(struct rv_code_cache *cache, struct rv_code_page *page)
+{
+    struct rv_code_page **at = bucket_of(cache, page->number);
+
+    while (*at != page)
+        at = &(*at)->next;
+    *at = page->next;
+}
+
+/* Makes room by dropping the oldest eighth: harts run on, fetch entries are refilled. */
+static void evict(struct rv_hart *h)
+{
+    struct rv_code_cache *cache = h->code_cache;
+
+    rv_mmu_forget_code(h);
+    for (unsigned n = 0; n < PAGES_MAX / 8 + 1; n++) {
+        struct rv_code_page *page = cache->ring[cache->oldest];
+
+        unlink_page(cache, page);
+        MEM_FREE(cache->host, page);
+        cache->oldest = (cache->oldest + 1) % PAGES_MAX;
+        cache->count--;
+    }
+}
+
+struct protection {
+    const struct vcpu_group *group;
+    const uint8_t *host;
+};
+
+static void protect_everywhere(void *ctx)
+{
+    const struct protection *protection = ctx;
+
+    for (unsigned n = 0; n < protection->group->count; n++)
+        rv_mmu_protect((struct rv_hart *)protection->group->vcpus[n], protection->host);
+}
+
+/* After this no hart writes the page unseen. True when others were stopped for it. */
+static bool mark_as_code(struct rv_hart *h, const struct rv_code_page *page)
+{
+    struct protection protection = {h->vcpu.group, page->host};
+
+    if (ram_mark_code(h->ram, page->number))
+        return false;
+    if (!protection.group || protection.group->count == 1) {
+        rv_mmu_protect(h, page->host);
+        return false;
+    }
+    vcpu_stop(h->vcpu.group, UINT64_MAX, &h->vcpu, protect_everywhere, &protection);
+    return true;
+}
+
+/* The version is read before the bytes: a write in between shows at the next fence.i. */
+static void take_snapshot(struct rv_hart *h, struct rv_code_page *page)
+{
+    struct rv_insn undecoded = {.run = rv_fast_undecoded(), .len = 2};
+
+    page->version = atomic_load(&h->ram->versions[page->number]);
+    atomic_thread_fence(memory_order_seq_cst);
+    memcpy(page->snapshot, page->host, RAM_PAGE);
+    for (unsigned n = 0; n < RV_PAGE_SLOTS; n++)
+        page->slots[n] = undecoded;
+    page->slots[RV_PAGE_SLOTS] = undecoded;
+    page->slots[RV_PAGE_SLOTS].run = rv_fast_page_end();
+}
+
+struct rv_code_page *rv_code_cache_get(struct rv_hart *h, uint8_t *host, bool *stopped)
+{
+    struct rv_code_cache *cache = h->code_cache;
+    uint64_t number = ram_page_of(h->ram, host);
+    struct rv_code_page *page = find(cache, number);
+
+    *stopped = false;
+    if (page)
+        return page;
+    if (cache->count == PAGES_MAX)
+        evict(h);
+    page = MEM_NEW(cache->host, struct rv_code_page);
+    if (!page)
+        return NULL;
+    page->host = host;
+    page->number = number;
+    *stopped = mark_as_code(h, page);
+    take_snapshot(h, page);
+    page->next = *bucket_of(cache, number);
+    *bucket_of(cache, number) = page;
+    cache->ring[(cache->oldest + cache->count++) % PAGES_MAX] = page;
+    return *stopped ? NULL : page;
+}
+
+/* The page's flag may have been dropped since (ram_mark_written): set it again first, so
+ * that nothing is written unseen after the comparison. */
+static void refresh_page(struct rv_hart *h, struct rv_code_page *page)
+{
+    unsigned version = atomic_load(&h->ram->versions[page->number]);
+
+    if (version == page->version)
+        return;
+    mark_as_code(h, page);
+    version = atomic_load(&h->ram->versions[page->number]);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (memcmp(page->snapshot, page->host, RAM_PAGE) == 0)
+        page->version = version;
+    else
+        take_snapshot(h, page);
+}
+
+void rv_code_cache_refresh(struct rv_hart *h)
+{
+    struct rv_code_cache *cache = h->code_cache;
+    unsigned epoch = atomic_load(&h->ram->epoch);
+
+    cache->is_stale = false;
+    if (epoch == cache->epoch)
+        return;
+    cache->epoch = epoch;
+    for (unsigned n = 0; n < cache->count; n++)
+        refresh_page(h, cache->ring[(cache->oldest + n) % PAGES_MAX]);
+}
+
+void rv_code_cache_stale(struct rv_hart *h)
+{
+    h->code_cache->is_stale = true;
+}
+
+void rv_code_cache_settle(struct rv_hart *h)
+{
+    if (UNLIKELY(h->code_cache->is_stale))
+        rv_code_cache_refresh(h);
+}
+
+bool rv_op_fence_i(struct rv_hart *h, const struct rv_insn *i)
+{
+    rv_code_cache_refresh(h);
+    return true;
+}
