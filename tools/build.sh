@@ -62,7 +62,11 @@ build() { # PRESET [TARGET...]
     shift
     configure "$preset" || return
     dir=$(build_dir "$preset")
-    ninja -C "$dir" -j "$jobs" --quiet "$@" || return
+    if ! said=$(ninja -C "$dir" -j "$jobs" --quiet "$@" 2>&1); then
+        printf '%s\n' "$said" >&2
+        return 1
+    fi
+    printf '%s\n' "$said" | grep -v -e '^ninja: ' -e '^$' || true # warnings
     [ -x "$dir/src/cli/cosm" ] || return 0
     mkdir -p "out/$preset"
     ln -sfn "../../$dir/src/cli/cosm" "out/$preset/cosm"

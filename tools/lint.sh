@@ -29,7 +29,7 @@ check_hosts() {
 
 # Checks that are our own and short: what they find is told in their message.
 check_house_rules() {
-    ! git grep -nE 'TODO|FIXME|XXX' -- '*.c' '*.h' '*.def' '*.sh' '*.py' dev ':!tools/lint.sh' &&
+    ! git grep -nwE 'TODO|FIXME|XXX' -- '*.c' '*.h' '*.def' '*.sh' '*.py' dev ':!tools/lint.sh' &&
         ! git grep -nP '\t' -- '*.c' '*.h' '*.def' '*.build' &&
         ! git grep -nP '[ \t]+$' -- '*.c' '*.h' '*.def' '*.sh' '*.py' '*.build' dev
 }

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""tools/tally.py [--ci] DIR: counts the tests of a run and ends with one line.
+"""tools/tally.py [--ci] [--pattern] DIR: counts the tests of a run and ends with one line.
 
 DIR holds Meson's test logs (*.json, one a preset) and steps.tap; see tools/check.sh.
 What counts is a TAP line, not a program; a program that says nothing, or dies without
 saying which of its tests failed, counts as one failure. Failures and skips are listed,
 a failure with the command that repeats it. With --ci a skip fails the run unless
-tests/skips.txt allows it. No tests at all is a failure."""
+tests/skips.txt allows it. With --pattern a program in which no test had that name is no news.
+No tests at all is a failure."""
 import fnmatch
 import glob
 import json
@@ -53,7 +54,10 @@ class Tally:
         repeat = 'repeat with: ' + shlex.join(test['command'])
         out = test.get('stdout') or ''
         seen, bad = self.tap(where, out, repeat)
-        if test['result'] == 'SKIP' and not seen:
+        if out.strip().endswith('1..0'):
+            if '--pattern' not in sys.argv:
+                self.failed.append((where, 'no tests in this program', [repeat]))
+        elif test['result'] == 'SKIP' and not seen:
             self.skipped.append((where, (out.strip().splitlines() or ['no reason given'])[-1]))
         elif test['result'] in ('OK', 'EXPECTEDFAIL', 'SKIP') and not bad:
             self.passed += not seen
