@@ -239,6 +239,9 @@ static enum rv_fast_exit threaded(struct rv_hart *h, const struct rv_insn *i,
     goto * i->run;
 #endif
 
+    /* A handler is a label or a function by turns, which no formatter understands. */
+    /* clang-format off */
+
     /* The special handlers. None of them counts an instruction. */
     BEGIN(special_undecoded)
     decode_at(h, i);
@@ -319,7 +322,7 @@ static enum rv_fast_exit threaded(struct rv_hart *h, const struct rv_insn *i,
 /* Last reading: the table of handlers, VARIANTS a row, then the special ones. */
 #if defined(RV_DISPATCH_GOTO)
 #define ADDRESS(label) &&label
-        handlers:;
+handlers:;
 #else
 #define ADDRESS(label) (const void *)label
 #endif
@@ -348,6 +351,8 @@ static enum rv_fast_exit threaded(struct rv_hart *h, const struct rv_insn *i,
     return RV_FAST_POLL;
 }
 
+/* clang-format on */
+
 static const void *handler_at(unsigned index)
 {
     const void *const *list;
@@ -361,6 +366,8 @@ enum rv_fast_exit rv_fast_run(struct rv_hart *h, const struct rv_insn *slot)
     return threaded(h, slot, NULL);
 }
 #else
+/* clang-format on */
+
 static const void *handler_at(unsigned index)
 {
     return table[index];
