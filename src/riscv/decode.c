@@ -38,7 +38,7 @@ const unsigned rvc_row_count = ARRAY_LEN(rvc_rows);
 
 /* Written once, before anybody reads it. Lists of row numbers, each ended by -1. */
 static struct {
-    int16_t words[256][48]; /* by bits 6..2 and 14..12 */
+    int16_t words[256][96]; /* by bits 6..2 and 14..12 */
     int16_t halves[32][32]; /* by bits 1..0 and 15..13 */
 } decode_index;
 
@@ -53,7 +53,7 @@ static void index_rows(void)
         uint32_t bits = (key & 31) << 2 | (key >> 5) << 12;
         unsigned count = 0;
 
-        for (unsigned r = 0; r < rv_row_count && count < 47; r++)
+        for (unsigned r = 0; r < rv_row_count && count < 95; r++)
             if (could_match(&rv_rows[r], bits, 0x707c))
                 decode_index.words[key][count++] = (int16_t)r;
         decode_index.words[key][count] = -1;
