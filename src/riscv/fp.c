@@ -268,12 +268,13 @@ static uint64_t core_div(struct format f, uint64_t a, uint64_t b, unsigned rm, u
                       (uint64_t)(dividend / y.sig) | (dividend % y.sig != 0), rm, flags);
 }
 
-/* The largest root with root * root <= square, jammed. */
-static uint64_t square_root(u128 square)
+/* The largest root with root * root <= square that needs no more than the upper `places`
+ * of 64 bits, jammed. */
+static uint64_t square_root(u128 square, unsigned places)
 {
     uint64_t root = 0;
 
-    for (unsigned bit = 64; bit-- > 0;) {
+    for (unsigned bit = 64; bit-- > 64 - places;) {
         uint64_t next = root | BIT(bit);
 
         if ((u128)next * next <= square)
@@ -295,10 +296,11 @@ static uint64_t core_sqrt(struct format f, uint64_t a, unsigned rm, uint8_t *fla
         return invalid(f, flags);
     if (x.kind == INFINITE)
         return a;
-    /* An even exponent halves; 126 or 127 bits have a root of 63 or 64. */
+    /* An even exponent halves; 126 or 127 bits have a root of 63 or 64. The format's
+     * precision, one bit for the tie, and one for a root of 63. */
     odd = (unsigned)x.exp & 1;
-    return round_pack(f, false, (x.exp - (int)odd - 62) / 2, square_root((u128)x.sig << (62 + odd)),
-                      rm, flags);
+    return round_pack(f, false, (x.exp - (int)odd - 62) / 2,
+                      square_root((u128)x.sig << (62 + odd), f.frac_bits + 3), rm, flags);
 }
 
 static uint64_t core_fma(struct format f, uint64_t a, uint64_t b, uint64_t c, unsigned rm,

@@ -322,57 +322,52 @@ RV_FP_ORDER(f64)
 #undef RV_FP_CHOOSE
 #undef RV_FP_COMPARE
 
-/* True, with *out set and NX raised as due, when `value` lies between the bounds, which
- * int64_t holds, and cutting it toward zero is what the mode asks for. */
-static inline bool rv_fp_truncate(double value, double below, double above, unsigned rm,
-                                  int64_t *out, uint8_t *flags)
+/* What rounding adds to a value cut to `whole`; `rest` is the fraction cut off, with the
+ * value's sign. Not for RTZ. */
+static inline int64_t rv_fp_step(double rest, int64_t whole, unsigned rm)
 {
-    if (UNLIKELY(!(value > below && value < above)))
+    double size = __builtin_fabs(rest);
+    bool is_up = rm == RV_RNE   ? size > 0.5 || (size == 0.5 && whole & 1)
+                 : rm == RV_RDN ? rest < 0
+                 : rm == RV_RUP ? rest > 0
+                                : size >= 0.5;
+
+    return !is_up ? 0 : rest < 0 ? -1 : 1;
+}
+
+/* True, with *out set and NX raised as due, when `value` rounds to low..high. */
+static inline bool rv_fp_to_integer(double value, int64_t low, int64_t high, unsigned rm,
+                                    int64_t *out, uint8_t *flags)
+{
+    double rest;
+
+    if (UNLIKELY(!(__builtin_fabs(value) < 0x1p63)))
         return false;
     *out = (int64_t)value;
-    if ((double)*out == value)
-        return true;
-    if (rm != RV_RTZ)
+    rest = value - (double)*out;
+    if (rest != 0 && rm != RV_RTZ)
+        *out += rv_fp_step(rest, *out, rm);
+    if (UNLIKELY(*out < low || *out > high))
         return false;
-    *flags |= RV_NX;
+    if (rest != 0)
+        *flags |= RV_NX;
     return true;
 }
 
-static inline uint64_t rv_f64_to_w(uint64_t a, unsigned rm, uint8_t *flags)
-{
-    int64_t whole;
-
-    if (LIKELY(rv_fp_truncate(rv_f64_value(a), -0x1p31 - 1, 0x1p31, rm, &whole, flags)))
-        return (uint64_t)whole;
-    return rv_core_f64_to_w(a, rm, flags);
-}
-
-static inline uint64_t rv_f64_to_wu(uint64_t a, unsigned rm, uint8_t *flags)
-{
-    int64_t whole;
-
-    if (LIKELY(rv_fp_truncate(rv_f64_value(a), -1, 0x1p32, rm, &whole, flags)))
-        return (uint64_t)(int32_t)whole;
-    return rv_core_f64_to_wu(a, rm, flags);
-}
-
-static inline uint64_t rv_f64_to_l(uint64_t a, unsigned rm, uint8_t *flags)
-{
-    int64_t whole;
-
-    if (LIKELY(rv_fp_truncate(rv_f64_value(a), -0x1p63, 0x1p63, rm, &whole, flags)))
-        return (uint64_t)whole;
-    return rv_core_f64_to_l(a, rm, flags);
-}
-
-static inline uint64_t rv_f64_to_lu(uint64_t a, unsigned rm, uint8_t *flags)
-{
-    int64_t whole;
-
-    if (LIKELY(rv_fp_truncate(rv_f64_value(a), -1, 0x1p63, rm, &whole, flags)))
-        return (uint64_t)whole;
-    return rv_core_f64_to_lu(a, rm, flags);
-}
+#define RV_FP_TO_INTEGER(name, low, high, extend)                                                  \
+    static inline uint64_t rv_f64_##name(uint64_t a, unsigned rm, uint8_t *flags)                  \
+    {                                                                                              \
+        int64_t whole;                                                                             \
+                                                                                                   \
+        if (LIKELY(rv_fp_to_integer(rv_f64_value(a), low, high, rm, &whole, flags)))               \
+            return (uint64_t)(extend)whole;                                                        \
+        return rv_core_f64_##name(a, rm, flags);                                                   \
+    }
+RV_FP_TO_INTEGER(to_w, INT32_MIN, INT32_MAX, int64_t)
+RV_FP_TO_INTEGER(to_wu, 0, UINT32_MAX, int32_t) /* sign-extended */
+RV_FP_TO_INTEGER(to_l, INT64_MIN, INT64_MAX, int64_t)
+RV_FP_TO_INTEGER(to_lu, 0, INT64_MAX, int64_t) /* 2^63 and above are the core's */
+#undef RV_FP_TO_INTEGER
 
 /* Widening to double is exact, and keeps NaNs NaNs, which is all an integer tells. */
 #define RV_FP_WIDENED(name)                                                                        \
