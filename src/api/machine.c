@@ -1,0 +1,417 @@
+/* api/machine.c: cosm_machine: settings by key, then a board made of them. */
+#include "machine/machine.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/options.h"
+#include "api/recognize.h"
+#include "base/bits.h"
+#include "base/os.h"
+#include "cosm/cosm.h"
+#include "image/image.h"
+
+struct value {
+    uint64_t number;
+    char *text; /* owned; NULL: not set */
+};
+
+struct cosm_machine {
+    struct host host;
+    struct value values[OPTION_COUNT]; /* by row of options.def */
+    struct value thing;
+    struct value disks[MACHINE_DISKS_MAX];
+    unsigned disk_count;
+    int console_in, console_out; /* borrowed; -1: none */
+    cosm_log *log;
+    void *log_ctx;
+    struct image_paths image; /* of a thing that is the name of one */
+    /* NULL until loaded. Atomic because interrupt and resize come from any thread. */
+    _Atomic(struct machine *) board;
+    atomic_bool is_interrupted; /* since the last run ended */
+};
+
+/* ---- settings ---- */
+
+cosm_status cosm_machine_new(cosm_machine **out, struct cosm_error *err)
+{
+    struct host host = {0};
+    cosm_machine *machine = MEM_NEW(&host, cosm_machine);
+
+    *out = machine;
+    if (!machine)
+        return cosm_fail(err, COSM_NO_MEMORY, "no memory for a machine");
+    machine->host.log_level = LOG_WARN;
+    machine->console_in = machine->console_out = -1;
+    return COSM_OK;
+}
+
+static void value_clear(struct host *host, struct value *value)
+{
+    if (value->text)
+        mem_free(host, value->text, strlen(value->text) + 1);
+    *value = (struct value){0};
+}
+
+void cosm_machine_free(cosm_machine *machine)
+{
+    struct host host = {0};
+
+    if (!machine)
+        return;
+    machine_close(atomic_exchange(&machine->board, NULL));
+    for (unsigned n = 0; n < OPTION_COUNT; n++)
+        value_clear(&machine->host, &machine->values[n]);
+    for (unsigned n = 0; n < machine->disk_count; n++)
+        value_clear(&machine->host, &machine->disks[n]);
+    value_clear(&machine->host, &machine->thing);
+    MEM_FREE(&host, machine);
+}
+
+/* Copies the first `length` bytes of `text`. */
+static cosm_status value_set(cosm_machine *machine, struct value *value, const char *text,
+                             size_t length, uint64_t number, struct cosm_error *err)
+{
+    char *copy = mem_new(&machine->host, length + 1);
+
+    if (!copy)
+        return cosm_fail(err, COSM_NO_MEMORY, "no memory for a setting");
+    memcpy(copy, text, length);
+    value_clear(&machine->host, value);
+    *value = (struct value){number, copy};
+    return COSM_OK;
+}
+
+static cosm_status check_not_loaded(cosm_machine *machine, const char *what, struct cosm_error *err)
+{
+    return atomic_load(&machine->board)
+               ? cosm_fail(err, COSM_BAD_ARG, "%s: the machine is already loaded", what)
+               : COSM_OK;
+}
+
+/* PATH, PATH,ro or PATH,rw; the number of the value is 1 for read-only. */
+static cosm_status add_disk(cosm_machine *machine, const char *text, struct cosm_error *err)
+{
+    size_t length = strlen(text);
+    const char *tail = length >= 3 ? text + length - 3 : "";
+    bool is_read_only = strcmp(tail, ",ro") == 0;
+    cosm_status status;
+
+    if (is_read_only || strcmp(tail, ",rw") == 0)
+        length -= 3;
+    if (machine->disk_count == MACHINE_DISKS_MAX)
+        return cosm_fail(err, COSM_BAD_ARG, "disk: '%s' is one too many: want at most %d", text,
+                         MACHINE_DISKS_MAX);
+    if (length == 0)
+        return cosm_fail(err, COSM_BAD_ARG, "disk: '%s' names no file: want PATH[,ro]", text);
+    status =
+        value_set(machine, &machine->disks[machine->disk_count], text, length, is_read_only, err);
+    machine->disk_count += status == COSM_OK;
+    return status;
+}
+
+static cosm_status unknown_key(const char *key, struct cosm_error *err)
+{
+    return cosm_fail(err, COSM_BAD_ARG, "unknown setting '%s': see cosm_machine_set in cosm.h",
+                     key);
+}
+
+cosm_status cosm_machine_set(cosm_machine *machine, const char *key, const char *text,
+                             struct cosm_error *err)
+{
+    const struct option *option = option_by_key(key);
+    cosm_status status = check_not_loaded(machine, key, err);
+    uint64_t number = 0;
+
+    if (status != COSM_OK)
+        return status;
+    if (strcmp(key, "thing") == 0)
+        return value_set(machine, &machine->thing, text, strlen(text), 0, err);
+    if (!option)
+        return unknown_key(key, err);
+    status = option_check(option, key, text, &number, err);
+    if (status != COSM_OK)
+        return status;
+    if (option->id == OPTION_run_disk)
+        return add_disk(machine, text, err);
+    return value_set(machine, &machine->values[option->id], text, strlen(text), number, err);
+}
+
+cosm_status cosm_machine_console(cosm_machine *machine, int in, int out, struct cosm_error *err)
+{
+    cosm_status status = check_not_loaded(machine, "console", err);
+
+    if (status == COSM_OK) {
+        machine->console_in = in;
+        machine->console_out = out;
+    }
+    return status;
+}
+
+static void pass_log(void *ctx, enum log_level level, const char *line)
+{
+    cosm_machine *machine = ctx;
+
+    machine->log(machine->log_ctx, (int)level, line);
+}
+
+cosm_status cosm_machine_log(cosm_machine *machine, cosm_log *log, void *ctx,
+                             struct cosm_error *err)
+{
+    cosm_status status = check_not_loaded(machine, "log", err);
+
+    if (status == COSM_OK) {
+        machine->log = log;
+        machine->log_ctx = ctx;
+        machine->host.log = log ? pass_log : NULL;
+        machine->host.log_ctx = machine;
+    }
+    return status;
+}
+
+/* ---- what to run ---- */
+
+static cosm_status thing_is_image(cosm_machine *machine, struct machine_config *config,
+                                  struct cosm_error *err)
+{
+    const char *name = machine->thing.text;
+    cosm_status status = image_find(&machine->host, NULL, name, &machine->image, err);
+
+    if (status != COSM_OK)
+        return status;
+    config->kernel = machine->image.kernel;
+    if (!config->initrd && machine->image.initrd[0])
+        config->initrd = machine->image.initrd;
+    if (!config->append)
+        config->append = machine->image.append;
+    if (!config->ram_bytes)
+        config->ram_bytes = machine->image.ram_bytes;
+    return COSM_OK;
+}
+
+static cosm_status thing_is_disk(cosm_machine *machine, struct machine_config *config,
+                                 struct cosm_error *err)
+{
+    const char *name = machine->thing.text;
+
+    if (!config->kernel && !config->firmware)
+        return cosm_fail(err, COSM_UNSUPPORTED,
+                         "%s: a disk: cosm has no boot loader of its own yet; give a kernel with "
+                         "--kernel or a boot loader with --firmware",
+                         name);
+    if (config->disk_count == MACHINE_DISKS_MAX)
+        return cosm_fail(err, COSM_BAD_ARG, "%s: one disk too many: want at most %d", name,
+                         MACHINE_DISKS_MAX);
+    memmove(config->disks + 1, config->disks, config->disk_count * sizeof *config->disks);
+    config->disks[0] = (struct machine_disk){name, access(name, W_OK) != 0};
+    config->disk_count++;
+    return COSM_OK;
+}
+
+static cosm_status thing_is_kernel(cosm_machine *machine, struct machine_config *config,
+                                   struct cosm_error *err)
+{
+    if (config->kernel)
+        return cosm_fail(err, COSM_BAD_ARG, "%s: a second kernel beside %s: want one",
+                         machine->thing.text, config->kernel);
+    config->kernel = machine->thing.text;
+    return COSM_OK;
+}
+
+/* A name with a slash is a file; another is one when it is there. */
+static bool is_file(const char *name)
+{
+    return strchr(name, '/') || access(name, F_OK) == 0;
+}
+
+static cosm_status resolve_thing(cosm_machine *machine, struct machine_config *config,
+                                 struct cosm_error *err)
+{
+    const char *name = machine->thing.text;
+    enum thing thing;
+    cosm_status status;
+
+    if (!is_file(name) && image_is_name(name))
+        return thing_is_image(machine, config, err);
+    if (!is_file(name))
+        return cosm_fail(err, COSM_NOT_FOUND, "%s: no such file, and no image has this name", name);
+    status = recognize_file(&machine->host, name, &thing, err);
+    if (status != COSM_OK)
+        return status;
+    switch (thing) {
+    case THING_DISK: return thing_is_disk(machine, config, err);
+    case THING_KERNEL: return thing_is_kernel(machine, config, err);
+    case THING_UNKNOWN: break;
+    }
+    return cosm_fail(err, COSM_UNSUPPORTED,
+                     "%s: not recognized: want a RISC-V Linux Image, an ELF file or a disk; give a "
+                     "flat binary with --kernel or --firmware",
+                     name);
+}
+
+/* A file that is named for its role may be a flat binary, but nothing that is known to
+ * be something else. */
+static cosm_status check_role(cosm_machine *machine, const char *path, struct cosm_error *err)
+{
+    enum thing thing;
+    cosm_status status;
+
+    if (!path)
+        return COSM_OK;
+    status = recognize_file(&machine->host, path, &thing, err);
+    if (status == COSM_OK && thing == THING_DISK)
+        return cosm_fail(err, COSM_UNSUPPORTED, "%s: a disk, not a kernel: give it with --disk",
+                         path);
+    return status;
+}
+
+static void fill_config(cosm_machine *machine, struct machine_config *config)
+{
+    const struct value *values = machine->values;
+
+    *config = (struct machine_config){
+        .ram_bytes = values[OPTION_run_memory].number,
+        .harts = (unsigned)values[OPTION_run_harts].number,
+        .clock = (enum machine_clock)values[OPTION_run_clock].number,
+        .seed = values[OPTION_run_seed].number,
+        .console = (enum machine_console)values[OPTION_run_console].number,
+        .console_in = machine->console_in,
+        .console_out = machine->console_out,
+        .kernel = values[OPTION_run_kernel].text,
+        .initrd = values[OPTION_run_initrd].text,
+        .append = values[OPTION_run_append].text,
+        .firmware = values[OPTION_run_firmware].text,
+        .dtb = values[OPTION_run_dtb].text,
+        .signature = values[OPTION_run_signature].text,
+        .disk_count = machine->disk_count,
+    };
+    for (unsigned n = 0; n < machine->disk_count; n++)
+        config->disks[n] =
+            (struct machine_disk){machine->disks[n].text, machine->disks[n].number != 0};
+}
+
+/* The places of the choices in options.def are the values of the enums. */
+_Static_assert(MACHINE_CLOCK_HOST == 0 && MACHINE_CLOCK_INSN == 1, "clock: host|insn");
+_Static_assert(MACHINE_CONSOLE_SERIAL == 0 && MACHINE_CONSOLE_VIRTIO == 1 &&
+                   MACHINE_CONSOLE_NONE == 2,
+               "console: serial|virtio|none");
+_Static_assert(LOG_ERROR == 0 && LOG_WARN == 1 && LOG_INFO == 2 && LOG_DEBUG == 3,
+               "log-level: error|warn|info|debug");
+
+static cosm_status check_config(cosm_machine *machine, const struct machine_config *config,
+                                struct cosm_error *err)
+{
+    cosm_status status;
+
+    if (!config->kernel && !config->firmware)
+        return cosm_fail(err, COSM_BAD_ARG, "nothing to run: want a THING, --kernel or --firmware");
+    if (config->initrd && !config->kernel)
+        return cosm_fail(err, COSM_BAD_ARG, "an initrd without a kernel: give one with --kernel");
+    status = check_role(machine, machine->values[OPTION_run_kernel].text, err);
+    return status == COSM_OK ? check_role(machine, config->firmware, err) : status;
+}
+
+cosm_status cosm_machine_load(cosm_machine *machine, struct cosm_error *err)
+{
+    struct machine_config config;
+    struct machine *board = NULL;
+    cosm_status status = COSM_OK;
+
+    if (atomic_load(&machine->board))
+        return COSM_OK;
+    fill_config(machine, &config);
+    if (machine->values[OPTION_run_log_level].text)
+        machine->host.log_level = (enum log_level)machine->values[OPTION_run_log_level].number;
+    atomic_store(&machine->host.trace_mask, (unsigned)machine->values[OPTION_run_trace].number);
+    if (machine->thing.text)
+        status = resolve_thing(machine, &config, err);
+    if (status == COSM_OK)
+        status = check_config(machine, &config, err);
+    if (status == COSM_OK)
+        status = machine_open(&board, &machine->host, &config, err);
+    if (status == COSM_OK)
+        atomic_store(&machine->board, board);
+    return status;
+}
+
+/* ---- running ---- */
+
+static enum cosm_end end_of(enum machine_end end)
+{
+    switch (end) {
+    case MACHINE_POWEROFF: return COSM_END_POWEROFF;
+    case MACHINE_FAILED: return COSM_END_FAILED;
+    case MACHINE_TIMEOUT: return COSM_END_TIMEOUT;
+    case MACHINE_INTERRUPTED: return COSM_END_INTERRUPTED;
+    case MACHINE_STUCK: return COSM_END_STUCK;
+    }
+    return COSM_END_STUCK;
+}
+
+static uint64_t deadline_after(uint64_t timeout_ns)
+{
+    uint64_t deadline;
+
+    return checked_add(os_clock_ns(), timeout_ns, &deadline) ? deadline : UINT64_MAX;
+}
+
+cosm_status cosm_machine_run(cosm_machine *machine, uint64_t timeout_ns, struct cosm_result *result,
+                             struct cosm_error *err)
+{
+    struct machine_result end = {.end = MACHINE_INTERRUPTED};
+    uint64_t deadline_ns = deadline_after(timeout_ns);
+    cosm_status status = cosm_machine_load(machine, err);
+
+    if (status != COSM_OK)
+        return status;
+    /* The board is visible to interrupters before the flag is read here, and they set
+     * the flag before they look for the board: one of the two always takes effect. */
+    if (!atomic_load(&machine->is_interrupted))
+        status = machine_run(atomic_load(&machine->board), deadline_ns, &end, err);
+    atomic_store(&machine->is_interrupted, false);
+    if (status == COSM_OK && result)
+        *result = (struct cosm_result){end_of(end.end), end.code, end.instructions};
+    return status;
+}
+
+void cosm_machine_interrupt(cosm_machine *machine)
+{
+    struct machine *board;
+
+    atomic_store(&machine->is_interrupted, true);
+    board = atomic_load(&machine->board);
+    if (board)
+        machine_interrupt(board);
+}
+
+void cosm_machine_resize_console(cosm_machine *machine, unsigned columns, unsigned rows)
+{
+    struct machine *board = atomic_load(&machine->board);
+
+    if (board)
+        machine_resize_console(board, columns, rows);
+}
+
+cosm_status cosm_machine_device_tree(cosm_machine *machine, const void **blob, size_t *bytes,
+                                     struct cosm_error *err)
+{
+    cosm_status status = cosm_machine_load(machine, err);
+
+    *blob = NULL;
+    *bytes = 0;
+    if (status == COSM_OK)
+        machine_dtb(atomic_load(&machine->board), blob, bytes);
+    return status;
+}
+
+const char *cosm_end_name(enum cosm_end end)
+{
+    switch (end) {
+#define END_NAME(name, value, text)                                                                \
+    case COSM_END_##name: return text;
+        COSM_END_LIST(END_NAME)
+#undef END_NAME
+    }
+    return "unknown";
+}
