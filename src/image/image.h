@@ -37,6 +37,7 @@ struct image_pull_options {
     const char *mirror;  /* http, https or file URL above dists/; NULL: as the host's apt */
     const char *keyring; /* OpenPGP keyring file; NULL: Debian's of the host */
     const char *cache;   /* folder; NULL: the cache described above */
+    bool allow_expired;  /* take a mirror's list after its Valid-Until: a snapshot */
 };
 
 /* One image of the cache. */

@@ -1,0 +1,56 @@
+/* image/modules.h: chooses kernel modules with all they depend on, and writes the
+ * tables by which modprobe finds them. A Debian package brings no modules.dep: depmod
+ * writes it when the package is installed, which never happens here.
+ *
+ * Order of use: add every module of the package (compressed, as it lies there), then
+ * want each name, then read the list and the tables. One thread at a time. */
+#ifndef IMAGE_MODULES_H
+#define IMAGE_MODULES_H
+
+#include "image/buffer.h"
+
+struct module {
+    char path[192];       /* "kernel/fs/ext4/ext4.ko", without .xz */
+    char name[64];        /* of the file, '-' written '_': "ext4" */
+    struct buffer packed; /* as in the package; emptied when wanted */
+    struct buffer elf;    /* the module itself, once it is wanted */
+    bool is_wanted;
+    bool is_ordered; /* it and all it depends on are in `order` */
+};
+
+struct modules {
+    struct host *host;
+    struct module *list; /* owned */
+    size_t count;
+    size_t capacity;
+    size_t packed_bytes;
+    bool is_sorted;  /* by name; from the first modules_want() on nothing may be added */
+    uint32_t *order; /* owned; indices of the wanted: a module after all it needs */
+    size_t order_count;
+};
+
+/* Takes over `packed`, also when it fails. `path` starts after the version's folder.
+ * COSM_LIMIT, COSM_NO_MEMORY, COSM_BAD_IMAGE (a name too long). */
+cosm_status modules_add(struct modules *modules, const char *path, struct buffer *packed,
+                        struct cosm_error *err);
+
+/* How a packed module becomes an ELF file. */
+typedef cosm_status (*modules_unpack)(struct host *host, const struct buffer *packed,
+                                      struct buffer *elf, struct cosm_error *err);
+
+/* Wants `name` and all it depends on. A name that the package lacks is left out when
+ * it was asked for here, and COSM_BAD_IMAGE when a module depends on it. */
+cosm_status modules_want(struct modules *modules, const char *name, modules_unpack unpack,
+                         struct cosm_error *err);
+
+/* The file's name, "virtio-rng.ko": how it lies beside the tables. */
+const char *module_file(const struct module *module);
+
+/* The text of modules.dep and of modules.alias for the wanted modules (modules.dep(5)). */
+cosm_status modules_print_dep(struct modules *modules, struct buffer *out, struct cosm_error *err);
+cosm_status modules_print_alias(struct modules *modules, struct buffer *out,
+                                struct cosm_error *err);
+
+void modules_free(struct modules *modules);
+
+#endif
