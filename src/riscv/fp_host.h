@@ -6,14 +6,16 @@
  *
  *   known   rounding to nearest even, NX is already set, and the result is such that
  *           no other flag can be raised. Programs set NX early and seldom clear it.
+ *           Decided here, inline.
  *   exact   the operation is shown to have no rounding error, so that it raises nothing.
  *           This keeps programs fast that compute with integers and never set NX.
+ *           Decided in fp_exact.c, one call away.
  *
  * Everything else is the core's: other rounding modes, NaNs, results near the ends of
  * the range, and the first inexact result after NX was cleared.
  *
  * No expression here multiplies and adds: one that did might be contracted to a fused
- * operation where the compiler is free to, and the proofs would not hold. */
+ * operation where the compiler is free to. */
 #ifndef RISCV_FP_HOST_H
 #define RISCV_FP_HOST_H
 
@@ -56,21 +58,6 @@ static inline uint64_t rv_f64_bits(double value)
     return bits;
 }
 
-static inline uint64_t rv_f64_frac(uint64_t bits)
-{
-    return bits & (BIT(52) - 1);
-}
-
-static inline uint64_t rv_f64_exp(uint64_t bits)
-{
-    return bits >> 52 & 0x7ff;
-}
-
-static inline bool rv_f64_is_zero(uint64_t bits)
-{
-    return bits << 1 == 0;
-}
-
 /* Finite, and so far above the smallest normal number that it cannot have been tiny
  * before it was rounded: the exponent field is 2 or more. */
 static inline bool rv_f64_is_ordinary(uint64_t bits)
@@ -94,31 +81,46 @@ static inline bool rv_f32_is_finite(uint64_t bits)
     return (uint32_t)(bits << 1) < 0xffu << 24;
 }
 
-/* The two-sum of Møller and Knuth: sum + error is x + y exactly, so a zero error means
- * an exact sum. Overflow inside makes the error infinite or NaN, never 0. */
-static inline bool rv_f64_sum_is_exact(double x, double y, double sum)
+static inline bool rv_fp_is_known(unsigned rm, const uint8_t *flags)
 {
-    double from_y = sum - x, from_x = sum - from_y;
-
-    return (x - from_x) + (y - from_y) == 0;
+    return rm == RV_RNE && *flags & RV_NX;
 }
 
-static inline bool rv_f32_sum_is_exact(float x, float y, float sum)
+/* Tries to show that the host's result is exact; otherwise the core answers. */
+#define DECLARE(format, name, shape, from, to)                                                     \
+    uint64_t rv_exact_##format##_##name(RV_FP_PARAMS_##shape);
+#define RV_FP_EXACT_OPS(OP, format)                                                                \
+    OP(format, add, 2R, f, f)                                                                      \
+    OP(format, mul, 2R, f, f)                                                                      \
+    OP(format, div, 2R, f, f)                                                                      \
+    OP(format, sqrt, 1R, f, f)                                                                     \
+    OP(format, fma, 3R, f, f)
+RV_FP_EXACT_OPS(DECLARE, f32)
+RV_FP_EXACT_OPS(DECLARE, f64)
+#undef DECLARE
+
+#define RV_FP_BY_HOST(format, name, shape, expression, is_safe)                                    \
+    static inline uint64_t rv_##format##_##name(RV_FP_PARAMS_##shape)                              \
+    {                                                                                              \
+        uint64_t r = rv_##format##_bits(expression);                                               \
+                                                                                                   \
+        if (LIKELY(rv_fp_is_known(rm, flags)) && LIKELY(is_safe(r)))                               \
+            return r;                                                                              \
+        return rv_exact_##format##_##name(RV_FP_ARGS_##shape);                                     \
+    }
+RV_FP_BY_HOST(f32, add, 2R, rv_f32_value(a) + rv_f32_value(b), rv_f32_is_finite)
+RV_FP_BY_HOST(f64, add, 2R, rv_f64_value(a) + rv_f64_value(b), rv_f64_is_finite)
+RV_FP_BY_HOST(f32, mul, 2R, rv_f32_value(a) * rv_f32_value(b), rv_f32_is_ordinary)
+RV_FP_BY_HOST(f64, mul, 2R, rv_f64_value(a) * rv_f64_value(b), rv_f64_is_ordinary)
+RV_FP_BY_HOST(f32, div, 2R, rv_f32_value(a) / rv_f32_value(b), rv_f32_is_ordinary)
+RV_FP_BY_HOST(f64, div, 2R, rv_f64_value(a) / rv_f64_value(b), rv_f64_is_ordinary)
+RV_FP_BY_HOST(f32, sqrt, 1R, __builtin_sqrtf(rv_f32_value(a)), rv_f32_is_ordinary)
+RV_FP_BY_HOST(f64, sqrt, 1R, __builtin_sqrt(rv_f64_value(a)), rv_f64_is_ordinary)
+#undef RV_FP_BY_HOST
+
+static inline uint64_t rv_f32_sub(uint64_t a, uint64_t b, unsigned rm, uint8_t *flags)
 {
-    float from_y = sum - x, from_x = sum - from_y;
-
-    return (x - from_x) + (y - from_y) == 0;
-}
-
-static inline uint64_t rv_f64_add(uint64_t a, uint64_t b, unsigned rm, uint8_t *flags)
-{
-    double x = rv_f64_value(a), y = rv_f64_value(b), sum = x + y;
-    uint64_t r = rv_f64_bits(sum);
-
-    if (LIKELY(rm == RV_RNE && rv_f64_is_finite(r)) &&
-        (LIKELY(*flags & RV_NX) || rv_f64_sum_is_exact(x, y, sum)))
-        return r;
-    return rv_core_f64_add(a, b, rm, flags);
+    return rv_f32_add(a, b ^ BIT(31), rm, flags); /* a NaN's sign does not matter */
 }
 
 static inline uint64_t rv_f64_sub(uint64_t a, uint64_t b, unsigned rm, uint8_t *flags)
@@ -126,167 +128,22 @@ static inline uint64_t rv_f64_sub(uint64_t a, uint64_t b, unsigned rm, uint8_t *
     return rv_f64_add(a, b ^ BIT(63), rm, flags);
 }
 
-static inline uint64_t rv_f32_add(uint64_t a, uint64_t b, unsigned rm, uint8_t *flags)
-{
-    float x = rv_f32_value(a), y = rv_f32_value(b), sum = x + y;
-    uint64_t r = rv_f32_bits(sum);
-
-    if (LIKELY(rm == RV_RNE && rv_f32_is_finite(r)) &&
-        (LIKELY(*flags & RV_NX) || rv_f32_sum_is_exact(x, y, sum)))
-        return r;
-    return rv_core_f32_add(a, b, rm, flags);
-}
-
-static inline uint64_t rv_f32_sub(uint64_t a, uint64_t b, unsigned rm, uint8_t *flags)
-{
-    return rv_f32_add(a, b ^ BIT(31), rm, flags);
-}
-
-/* With normal operands and an ordinary result r: the significands' product has 52 bits
- * below r's last place, or 53 when r's exponent is one more than the operands' sum (a
- * carry out of rounding says so too, but then some of the 52 are set). */
-static inline bool rv_f64_product_is_exact(uint64_t a, uint64_t b, uint64_t r)
-{
-    uint64_t ea = rv_f64_exp(a), eb = rv_f64_exp(b);
-    uint64_t carry = rv_f64_exp(r) + 1023 - ea - eb;
-
-    return ea && eb && (rv_f64_frac(a) | BIT(52)) * (rv_f64_frac(b) | BIT(52)) << (12 - carry) == 0;
-}
-
-static inline uint64_t rv_f64_mul(uint64_t a, uint64_t b, unsigned rm, uint8_t *flags)
-{
-    uint64_t r = rv_f64_bits(rv_f64_value(a) * rv_f64_value(b));
-
-    if (LIKELY(rv_f64_is_ordinary(r))) {
-        if (LIKELY(rm == RV_RNE) && (LIKELY(*flags & RV_NX) || rv_f64_product_is_exact(a, b, r)))
-            return r;
-    } else if (rv_f64_is_zero(r) && (rv_f64_is_zero(a) || rv_f64_is_zero(b))) {
-        return r; /* by a finite number, or r were a NaN */
+/* The host's fused operation may be a call: only when its answer will be taken. */
+#define RV_FP_FUSED(format, fused)                                                                 \
+    static inline uint64_t rv_##format##_fma(RV_FP_PARAMS_3R)                                      \
+    {                                                                                              \
+        if (LIKELY(rv_fp_is_known(rm, flags))) {                                                   \
+            uint64_t r = rv_##format##_bits(                                                       \
+                fused(rv_##format##_value(a), rv_##format##_value(b), rv_##format##_value(c)));    \
+                                                                                                   \
+            if (LIKELY(rv_##format##_is_ordinary(r)))                                              \
+                return r;                                                                          \
+        }                                                                                          \
+        return rv_exact_##format##_fma(RV_FP_ARGS_3R);                                             \
     }
-    return rv_core_f64_mul(a, b, rm, flags);
-}
-
-/* In f32 the product of two significands fits a double, so that exactness is one
- * comparison, true for zeros and infinities and false for NaNs as it should. */
-static inline uint64_t rv_f32_mul(uint64_t a, uint64_t b, unsigned rm, uint8_t *flags)
-{
-    float x = rv_f32_value(a), y = rv_f32_value(b), product = x * y;
-    uint64_t r = rv_f32_bits(product);
-
-    if (LIKELY(rm == RV_RNE) && ((LIKELY(*flags & RV_NX) && LIKELY(rv_f32_is_ordinary(r))) ||
-                                 (double)product == (double)x * (double)y))
-        return r;
-    return rv_core_f32_mul(a, b, rm, flags);
-}
-
-/* With normal operands and an ordinary quotient r: r * b and a differ by less than 2^63
- * units of the product's last place, so comparing the low 64 bits is enough. */
-static inline bool rv_f64_quotient_is_exact(uint64_t a, uint64_t b, uint64_t r)
-{
-    uint64_t ea = rv_f64_exp(a), eb = rv_f64_exp(b);
-    uint64_t shift = 52 + 1023 + ea - eb - rv_f64_exp(r); /* 52 or 53 */
-
-    return ea && eb &&
-           (rv_f64_frac(r) | BIT(52)) * (rv_f64_frac(b) | BIT(52)) == (rv_f64_frac(a) | BIT(52))
-                                                                          << (shift & 63);
-}
-
-static inline uint64_t rv_f64_div(uint64_t a, uint64_t b, unsigned rm, uint8_t *flags)
-{
-    uint64_t r = rv_f64_bits(rv_f64_value(a) / rv_f64_value(b));
-
-    if (LIKELY(rm == RV_RNE && rv_f64_is_ordinary(r)) &&
-        (LIKELY(*flags & RV_NX) || rv_f64_quotient_is_exact(a, b, r)))
-        return r;
-    return rv_core_f64_div(a, b, rm, flags);
-}
-
-/* x / 0 fails the comparison (infinity * 0 is a NaN) and goes to the core for DZ. */
-static inline uint64_t rv_f32_div(uint64_t a, uint64_t b, unsigned rm, uint8_t *flags)
-{
-    float x = rv_f32_value(a), y = rv_f32_value(b), quotient = x / y;
-    uint64_t r = rv_f32_bits(quotient);
-
-    if (LIKELY(rm == RV_RNE) && ((LIKELY(*flags & RV_NX) && LIKELY(rv_f32_is_ordinary(r))) ||
-                                 (double)quotient * (double)y == (double)x))
-        return r;
-    return rv_core_f32_div(a, b, rm, flags);
-}
-
-/* As for the quotient. */
-static inline bool rv_f64_root_is_exact(uint64_t a, uint64_t r)
-{
-    uint64_t root = rv_f64_frac(r) | BIT(52), ea = rv_f64_exp(a);
-    uint64_t shift = 52 + 1023 + ea - 2 * rv_f64_exp(r); /* 52 or 53 */
-
-    return ea && root * root == (rv_f64_frac(a) | BIT(52)) << (shift & 63);
-}
-
-static inline uint64_t rv_f64_sqrt(uint64_t a, unsigned rm, uint8_t *flags)
-{
-    uint64_t r = rv_f64_bits(__builtin_sqrt(rv_f64_value(a)));
-
-    if (LIKELY(rm == RV_RNE && rv_f64_is_ordinary(r)) &&
-        (LIKELY(*flags & RV_NX) || rv_f64_root_is_exact(a, r)))
-        return r;
-    return rv_core_f64_sqrt(a, rm, flags);
-}
-
-static inline uint64_t rv_f32_sqrt(uint64_t a, unsigned rm, uint8_t *flags)
-{
-    float x = rv_f32_value(a), root = __builtin_sqrtf(x);
-    uint64_t r = rv_f32_bits(root);
-
-    if (LIKELY(rm == RV_RNE) && ((LIKELY(*flags & RV_NX) && LIKELY(rv_f32_is_ordinary(r))) ||
-                                 (double)root * (double)root == (double)x))
-        return r;
-    return rv_core_f32_sqrt(a, rm, flags);
-}
-
-/* True when a * b and then its sum with c are exact, the sum being r. */
-static inline bool rv_f64_fma_is_exact(uint64_t a, uint64_t b, double z, uint64_t r)
-{
-    double product = rv_f64_value(a) * rv_f64_value(b);
-    uint64_t p = rv_f64_bits(product);
-
-    return rv_f64_is_ordinary(p) && rv_f64_product_is_exact(a, b, p) &&
-           rv_f64_sum_is_exact(product, z, rv_f64_value(r));
-}
-
-static inline uint64_t rv_f64_fma(uint64_t a, uint64_t b, uint64_t c, unsigned rm, uint8_t *flags)
-{
-    if (LIKELY(rm == RV_RNE)) {
-        double z = rv_f64_value(c);
-        uint64_t r = rv_f64_bits(__builtin_fma(rv_f64_value(a), rv_f64_value(b), z));
-
-        if (LIKELY(rv_f64_is_ordinary(r)) &&
-            (LIKELY(*flags & RV_NX) || rv_f64_fma_is_exact(a, b, z, r)))
-            return r;
-    }
-    return rv_core_f64_fma(a, b, c, rm, flags);
-}
-
-static inline bool rv_f32_fma_is_exact(float x, float y, float z, float r)
-{
-    double product = (double)x * (double)y; /* exact */
-    double sum = product + (double)z;
-
-    return sum == (double)r && rv_f64_sum_is_exact(product, (double)z, sum);
-}
-
-static inline uint64_t rv_f32_fma(uint64_t a, uint64_t b, uint64_t c, unsigned rm, uint8_t *flags)
-{
-    if (LIKELY(rm == RV_RNE)) {
-        float x = rv_f32_value(a), y = rv_f32_value(b), z = rv_f32_value(c);
-        float fused = __builtin_fmaf(x, y, z);
-        uint64_t r = rv_f32_bits(fused);
-
-        if (LIKELY(rv_f32_is_ordinary(r)) &&
-            (LIKELY(*flags & RV_NX) || rv_f32_fma_is_exact(x, y, z, fused)))
-            return r;
-    }
-    return rv_core_f32_fma(a, b, c, rm, flags);
-}
+RV_FP_FUSED(f32, __builtin_fmaf)
+RV_FP_FUSED(f64, __builtin_fma)
+#undef RV_FP_FUSED
 
 /* Comparisons raise nothing unless an operand is a NaN; equal numbers differ in bits only
  * as zeros do, whose lesser is the one with the sign. */
@@ -389,14 +246,14 @@ static inline bool rv_fp_is_short(uint64_t a, unsigned bits)
 
 static inline uint64_t rv_f64_from_l(uint64_t a, unsigned rm, uint8_t *flags)
 {
-    if (LIKELY(rv_fp_is_short(a, 53)) || (rm == RV_RNE && *flags & RV_NX))
+    if (LIKELY(rv_fp_is_short(a, 53)) || rv_fp_is_known(rm, flags))
         return rv_f64_bits((double)(int64_t)a);
     return rv_core_f64_from_l(a, rm, flags);
 }
 
 static inline uint64_t rv_f64_from_lu(uint64_t a, unsigned rm, uint8_t *flags)
 {
-    if (LIKELY(a <= BIT(53)) || (rm == RV_RNE && *flags & RV_NX))
+    if (LIKELY(a <= BIT(53)) || rv_fp_is_known(rm, flags))
         return rv_f64_bits((double)a);
     return rv_core_f64_from_lu(a, rm, flags);
 }
@@ -415,14 +272,14 @@ static inline uint64_t rv_f64_from_wu(uint64_t a, unsigned rm, uint8_t *flags)
 
 static inline uint64_t rv_f32_from_l(uint64_t a, unsigned rm, uint8_t *flags)
 {
-    if (LIKELY(rv_fp_is_short(a, 24)) || (rm == RV_RNE && *flags & RV_NX))
+    if (LIKELY(rv_fp_is_short(a, 24)) || rv_fp_is_known(rm, flags))
         return rv_f32_bits((float)(int64_t)a);
     return rv_core_f32_from_l(a, rm, flags);
 }
 
 static inline uint64_t rv_f32_from_lu(uint64_t a, unsigned rm, uint8_t *flags)
 {
-    if (LIKELY(a <= BIT(24)) || (rm == RV_RNE && *flags & RV_NX))
+    if (LIKELY(a <= BIT(24)) || rv_fp_is_known(rm, flags))
         return rv_f32_bits((float)a);
     return rv_core_f32_from_lu(a, rm, flags);
 }
@@ -452,8 +309,7 @@ static inline uint64_t rv_f32_from_f64(uint64_t a, unsigned rm, uint8_t *flags)
     float narrow = (float)x;
     uint64_t r = rv_f32_bits(narrow);
 
-    if ((double)narrow == x ||
-        (LIKELY(rm == RV_RNE && *flags & RV_NX) && LIKELY(rv_f32_is_ordinary(r))))
+    if ((double)narrow == x || (LIKELY(rv_fp_is_known(rm, flags)) && LIKELY(rv_f32_is_ordinary(r))))
         return r;
     return rv_core_f32_from_f64(a, rm, flags);
 }
