@@ -2,6 +2,7 @@
  * funct3, so that a decode looks at a handful of them. */
 #include "riscv/decode.h"
 
+#include <assert.h>
 #include <pthread.h>
 
 #include "base/bits.h"
@@ -56,6 +57,7 @@ static void index_rows(void)
         for (unsigned r = 0; r < rv_row_count && count < 95; r++)
             if (could_match(&rv_rows[r], bits, 0x707c))
                 decode_index.words[key][count++] = (int16_t)r;
+        assert(count < ARRAY_LEN(decode_index.words[key]) - 1);
         decode_index.words[key][count] = -1;
     }
     for (unsigned key = 0; key < 32; key++) {
@@ -65,6 +67,7 @@ static void index_rows(void)
         for (unsigned r = 0; r < rvc_row_count && count < 31; r++)
             if (could_match(&rvc_rows[r], bits, 0xe003))
                 decode_index.halves[key][count++] = (int16_t)r;
+        assert(count < ARRAY_LEN(decode_index.halves[key]) - 1);
         decode_index.halves[key][count] = -1;
     }
 }

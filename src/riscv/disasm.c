@@ -55,8 +55,16 @@ static void put_order(struct out *out, unsigned set)
         put(out, "0"); /* a hint that has no name */
 }
 
+/* Widening conversions are exact: the assembler takes no rounding mode for them. */
+static bool has_rounding(enum rv_op op)
+{
+    return op != RV_OP_fcvt_d_w && op != RV_OP_fcvt_d_wu && op != RV_OP_fcvt_d_s &&
+           op != RV_OP_fcvt_d_h && op != RV_OP_fcvt_s_h;
+}
+
 /* One letter of a format's text; see format.def. */
-static void put_operand(struct out *out, char letter, const struct rv_insn *i, uint64_t pc)
+static void put_operand(struct out *out, char letter, enum rv_op op, const struct rv_insn *i,
+                        uint64_t pc)
 {
     switch (letter) {
     case 'd': put(out, "%s", x_names[i->rd]); break;
@@ -70,7 +78,7 @@ static void put_operand(struct out *out, char letter, const struct rv_insn *i, u
     case 'u': put(out, "0x%x", (unsigned)i->imm >> 12); break;
     case 'p': put(out, "0x%" PRIx64, pc + (uint64_t)(int64_t)i->imm); break;
     case 'm':
-        if (RV_RM(i) != 7)
+        if (RV_RM(i) != 7 && has_rounding(op))
             put(out, ",%s", rounding_names[RV_RM(i)]);
         break;
     case 'c': put(out, "0x%x", (unsigned)i->imm); break;
@@ -132,6 +140,6 @@ unsigned rv_disasm(uint32_t word, uint64_t pc, char *text, size_t size)
     if (rv_formats[row->format].text[0])
         put(&out, "\t");
     for (const char *c = rv_formats[row->format].text; *c; c++)
-        put_operand(&out, *c, &insn, pc);
+        put_operand(&out, *c, op, &insn, pc);
     return insn.len;
 }

@@ -61,10 +61,14 @@ static inline uint64_t unbox16(uint64_t f)
 #define FD(r)    h->f[FREG(r)]
 #define FS(r)    unbox32(h->f[FREG(r)])
 #define FH(r)    unbox16(h->f[FREG(r)])
+/* Tested before it is written: a store each time would make every FP row wait for the last. */
+#define FP_DIRTY                                                                                   \
+    if (UNLIKELY((h->mstatus & MSTATUS_FS) != MSTATUS_FS))                                         \
+        h->mstatus |= MSTATUS_FS;
 #define WF_RAW(v)                                                                                  \
     do {                                                                                           \
         h->f[i->rd] = (v);                                                                         \
-        h->mstatus |= MSTATUS_FS;                                                                  \
+        FP_DIRTY                                                                                   \
     } while (0)
 #define WFD(v) WF_RAW(v)
 #define WFS(v) WF_RAW((v) | 0xffffffff00000000ull)
