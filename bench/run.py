@@ -11,9 +11,13 @@ Peers: QEMU from out/peers (tools/peers.sh), else the host's; other emulators by
   --peer NAME='COMMAND with {kernel} {initrd} {append} {ram_mib} {harts}'
 whose console is its standard input and output (give the serial console's name to the kernel
 yourself when it is not ttyS0, and whatever firmware it needs).
+TinyEMU, when TEMU names its program, TEMU_BIOS a firmware for it (OpenSBI's fw_jump) and
+TEMU_MODULE the kernel's virtio_mmio.ko: Debian's kernel has the driver of its only console
+as a module.
 The kernel: --kernel, else the one that `cosm pull debian` has fetched."""
 import argparse
 import glob
+import lzma
 import os
 import re
 import select
@@ -69,7 +73,7 @@ def cpio_entry(inode, name, mode, data=b'', device=(0, 0)):
     return pad(head) + pad(data)
 
 
-def make_initrd(path, programs):
+def make_initrd(path, programs, module=None):
     init = os.path.join(OUT, 'init')
     compile_program('riscv64-linux-gnu-gcc', os.path.join(HERE, 'init.c'), init)
     with open(path, 'wb') as out:
@@ -78,6 +82,8 @@ def make_initrd(path, programs):
         for inode, (name, program) in enumerate([('init', init)] + programs, 3):
             with open(program, 'rb') as data:
                 out.write(cpio_entry(inode, name, stat.S_IFREG | 0o755, data.read()))
+        if module:
+            out.write(cpio_entry(1000, 'console.ko', stat.S_IFREG | 0o644, module))
         out.write(cpio_entry(0, 'TRAILER!!!', 0))
 
 
@@ -183,6 +189,29 @@ def emulators(args, kernel, initrd):
     return found
 
 
+def tinyemu(args, kernel, programs):
+    """The command of a TinyEMU guest, from files that are made to its taste."""
+    temu, bios, module = (os.environ.get(name) for name in ('TEMU', 'TEMU_BIOS', 'TEMU_MODULE'))
+    if not bios or not module:
+        die('TEMU needs TEMU_BIOS and TEMU_MODULE, too; see --help')
+    with open(module, 'rb') as file:
+        code = file.read()
+    initrd, padded = os.path.join(OUT, 'initrd-temu'), os.path.join(OUT, 'kernel-temu')
+    make_initrd(initrd, programs, lzma.decompress(code) if module.endswith('.xz') else code)
+    # It puts the initrd behind the kernel's file, where the kernel has its zeroed memory (the
+    # Image header's third word says how much) and OpenSBI's fw_jump, 34 MiB on, the device tree.
+    with open(kernel, 'rb') as file:
+        image = file.read()
+    with open(padded, 'wb') as file:
+        file.write(image.ljust(max(36 << 20, struct.unpack_from('<Q', image, 16)[0]), b'\0'))
+    config = os.path.join(OUT, 'temu.cfg')
+    with open(config, 'w') as file:
+        file.write('{ version: 1, machine: "riscv64", memory_size: %d, bios: "%s", kernel: "%s",\n'
+                   '  initrd: "%s", cmdline: "%s" }\n' % (args.ram, os.path.abspath(bios), padded,
+                   initrd, APPEND.replace('ttyS0', 'hvc0')))
+    return [temu, config]
+
+
 def find_kernel(args):
     if args.kernel:
         return args.kernel
@@ -249,7 +278,7 @@ def measure_guest(table, name, command, programs, args, answers):
                 table.add(program, name, seconds)
             print('  %-12s %-10s %7.3f s' % (name, program, seconds), file=sys.stderr)
         status = guest.end()
-        if status != 0:
+        if status != 0 and name != 'TinyEMU': # which has no power-off
             table.wrong.append('%s: status %s after power-off' % (name, status))
     except (RuntimeError, OSError) as error:
         table.wrong.append(str(error))
@@ -361,8 +390,11 @@ def main():
 
     initrd = os.path.join(OUT, 'initrd')
     kernel = find_kernel(args)
-    make_initrd(initrd, [(name, files[name][1]) for name in names])
+    programs = [(name, files[name][1]) for name in names]
+    make_initrd(initrd, programs)
     peers = emulators(args, kernel, initrd)
+    if os.environ.get('TEMU'):
+        peers['TinyEMU'] = (tinyemu(args, kernel, programs), None)
     table, answers = Table(), {}
     for number in range(args.rounds):
         print('round %d of %d' % (number + 1, args.rounds), file=sys.stderr)

@@ -23,7 +23,7 @@ static size_t emit(unsigned char *at, unsigned value)
 
 int main(int argc, char **argv)
 {
-    unsigned rounds = bench_rounds(argc, argv, 20000), sum = 0;
+    unsigned rounds = bench_rounds(argc, argv, 60000), sum = 0;
     unsigned char *page =
         mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
