@@ -111,9 +111,11 @@ provide() { # SUITE PACKAGE...
     shift
     mkdir -p "$suite_dir" && exec 9>"$suite_dir/lock" && flock 9
     if ! holds "$@"; then
-        all=$({ printf '%s\n' "$@"; sed '/^at \//d; s/ .*//' "$suite_dir/have" 2>/dev/null; } | sort -u)
-        write_apt_conf "${suite_dir##*/}"
+        had=$(sed '/^at \//d; s/ .*//' "$suite_dir/have" 2>/dev/null || :)
         # shellcheck disable=SC2086 # package names hold no blanks
+        all=$(printf '%s\n' $had "$@" | sort -u)
+        write_apt_conf "${suite_dir##*/}"
+        # shellcheck disable=SC2086
         fill_root $all || return
         # shellcheck disable=SC2086
         write_wrappers $all
