@@ -22,10 +22,12 @@ enum rv_access { RV_READ, RV_WRITE, RV_EXEC };
 #define RV_TLB_ENTRIES   2u
 #define RV_FETCH_ENTRIES 2u
 #define RV_SPACES        2u
+#define RV_WALK_ENTRIES  2u
 #else
 #define RV_TLB_ENTRIES   256u /* powers of two */
 #define RV_FETCH_ENTRIES 128u
 #define RV_SPACES        8u
+#define RV_WALK_ENTRIES  64u /* a power of two */
 #endif
 
 /* One virtual page. A tag is the virtual page address; RV_TLB_INVALID never equals
@@ -45,14 +47,33 @@ struct rv_fetch_entry {
     struct rv_code_page *page;
 };
 
-/* What one (ASID, effective mode, SUM, MXR) sees. A hart has RV_SPACES of them and
+/* What one (satp, effective mode, SUM, MXR) sees. A hart has RV_SPACES of them and
  * flushes none when it switches. Filled and flushed by mmu.c only (fetch entries are
  * filled by interp.c). */
 struct rv_space {
-    uint64_t key;  /* mmu.c: mode word, ASID and translation mode; 0 when free */
-    uint64_t used; /* for choosing a victim */
     struct rv_tlb_entry tlb[RV_TLB_ENTRIES];
     struct rv_fetch_entry fetch[RV_FETCH_ENTRIES];
+};
+
+/* Whose space it is and what it holds: apart from the entries, so that choosing a space
+ * and flushing empty ones touches few cache lines. */
+struct rv_space_tag {
+    uint64_t satp;      /* 0: addresses are physical */
+    uint64_t used;      /* for choosing a victim; 0 when free */
+    uint64_t supers[2]; /* filters: regions with superpages of up to 2 MiB, of 1 GiB */
+    uint8_t view;       /* enum rv_mode | RV_VIEW_SUM | RV_VIEW_MXR */
+    bool is_touched;    /* some entry was filled since the last flush */
+    bool has_larger;    /* superpages above 1 GiB */
+};
+#define RV_VIEW_MODE 3u
+#define RV_VIEW_SUM  4u
+#define RV_VIEW_MXR  8u
+
+/* The last level of a page table: where the entries of 2 MiB of addresses are. */
+struct rv_walk_entry {
+    uint64_t satp;   /* 0: empty */
+    uint64_t region; /* virtual address >> 21 */
+    uint64_t table;  /* physical address */
 };
 
 /* What a hart needs of the machine around it. */
@@ -86,7 +107,7 @@ struct rv_hart {
     uint64_t pc;           /* of the present instruction whenever C outside interp.c runs */
     uint64_t next_pc;      /* where a HELPER's instruction continues; the helper may change it */
     int64_t budget;        /* instructions left in this run; synced like pc */
-    uint64_t instret_base; /* minstret = instret_base - budget, while not inhibited */
+    uint64_t instret_base; /* rv_instret() = instret_base - budget */
     struct rv_space *data; /* current space of loads and stores */
     struct rv_space *code; /* current space of fetches */
     uint64_t code_bias;    /* interp: pc = code_bias + (address of the decoded slot >> 3) */
@@ -104,12 +125,19 @@ struct rv_hart {
     uint64_t menvcfg, mcounteren, mcountinhibit;
     uint64_t stvec, sscratch, sepc, scause, stval, satp, senvcfg, scounteren;
     uint64_t stimecmp;
-    _Atomic uint64_t mip;      /* bits set by others: MSIP MEIP SEIP; by csr.c: SSIP STIP */
+    _Atomic uint64_t mip;      /* lines MSIP MEIP SEIP, software's SSIP STIP LCOFIP; see trap.c */
+    bool is_seip_set;          /* software's own SEIP, or-ed with the line */
     _Atomic uint64_t mtimecmp; /* ACLINT's; MTIP is time >= mtimecmp */
-    uint64_t mcycle_offset;    /* mcycle = minstret + this */
+    uint64_t mcycle, minstret; /* plus rv_instret() while not inhibited; see counter.c */
     uint64_t mhpmcounter[29], mhpmevent[29];
+    uint64_t hpm_since;   /* rv_instret() when mhpmcounter was brought up to date */
+    uint32_t hpm_running; /* bit n: mhpmcounter[n - 3] counts */
     uint8_t pmpcfg[RV_PMP_COUNT];
     uint64_t pmpaddr[RV_PMP_COUNT];
+    struct {
+        uint64_t first, last; /* bytes, inclusive; first > last matches nothing */
+    } pmp_range[RV_PMP_COUNT];
+    unsigned pmp_used; /* entries from this one on are off */
     uint64_t mhartid;
 
     /* Host side. */
@@ -118,11 +146,18 @@ struct rv_hart {
     struct ram *ram;
     struct rv_platform platform;
     struct rv_space *spaces; /* RV_SPACES of them */
+    struct rv_space_tag space_tags[RV_SPACES];
+    struct rv_walk_entry walks[RV_WALK_ENTRIES];
     uint64_t space_clock;
-    const struct rv_insn *cursor;     /* the next slot, when dispatch is a loop of calls */
-    struct rv_code_cache *code_cache; /* decoded pages: code_cache.c */
-    bool is_waiting;                  /* in WFI or WRS */
+    uint64_t selected_satp, selected_word; /* what rv_mmu_select last chose for */
+    const struct rv_insn *cursor;          /* the next slot, when dispatch is a loop of calls */
+    struct rv_code_cache *code_cache;      /* decoded pages: code_cache.c */
+    bool is_waiting;                       /* in WFI or WRS */
     bool has_unrouted_trap; /* a trap was taken to an mtvec/stvec that cannot run; see trap.c */
+    bool is_fetch_partial;  /* the last rv_fetch_page holds for its two bytes only (PMP) */
+    struct {
+        uint64_t cause, epc, tval, instret;
+    } last_trap;
 };
 
 /* Records a trap; always returns false. */
@@ -140,6 +175,10 @@ cosm_status rv_hart_open(struct rv_hart *h, struct host *host, struct bus *bus, 
 void rv_hart_close(struct rv_hart *h);
 /* Power-on state: M-mode, pc, a0 = hartid, a1 = 0, everything else as volume II 3.4 says. */
 void rv_hart_reset(struct rv_hart *h, uint64_t pc);
+/* Reset, then what M-mode firmware does before it starts a supervisor: PMP open, traps
+ * and interrupts delegated, counters, Sstc, Svpbmt and cache-block operations enabled
+ * (Svadu not). S-mode at `pc`, no translation, interrupts off. */
+void rv_hart_enter_supervisor(struct rv_hart *h, uint64_t pc, uint64_t a0, uint64_t a1);
 
 extern const struct guest rv_guest; /* how the engine runs a hart */
 

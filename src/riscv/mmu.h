@@ -25,15 +25,25 @@ bool rv_load(struct rv_hart *h, uint64_t address, unsigned size, uint64_t *value
 bool rv_store(struct rv_hart *h, uint64_t address, unsigned size, uint64_t value);
 
 /* Host address of a naturally aligned operand in RAM, checked for `access` (RV_WRITE
- * means read and write, faults as a store/AMO does); for AMO, LR/SC and cbo.zero. False: trap recorded
- * (access fault when there is no RAM). *is_code: the caller must call
- * ram_mark_written after writing. */
+ * means read and write, faults as a store/AMO does); for AMO, LR/SC and cbo.zero. False: trap
+ * recorded (access fault when there is no RAM). *is_code: the caller must call ram_mark_written
+ * after writing. */
 bool rv_host_address(struct rv_hart *h, uint64_t address, unsigned size, enum rv_access access,
                      uint8_t **host, bool *is_code);
 
+static inline struct rv_fetch_entry *rv_fetch_slot(struct rv_space *space, uint64_t address)
+{
+    return &space->fetch[address >> RAM_PAGE_SHIFT & (RV_FETCH_ENTRIES - 1)];
+}
+
 /* The page that instructions at `pc` are fetched from: host address of its first byte.
- * False: trap recorded. */
+ * False: trap recorded. With h->is_fetch_partial only the two bytes at `pc` may be
+ * fetched: PMP forbids others of the page, so no fetch entry may be made of it. */
 bool rv_fetch_page(struct rv_hart *h, uint64_t pc, uint8_t **page);
+
+/* Cache-block management at `address`: true when a load, store or fetch would be
+ * permitted; else a store fault is recorded. */
+bool rv_block_check(struct rv_hart *h, uint64_t address);
 
 /* Chooses h->data and h->code after any change of mode, mstatus, satp or PMP. Cheap when
  * nothing changed. */
@@ -43,6 +53,8 @@ void rv_mmu_select(struct rv_hart *h);
  * address space's non-global ones (all when `all_asids`). Own hart, or under vcpu_stop. */
 void rv_mmu_flush(struct rv_hart *h, bool all_addresses, uint64_t address, bool all_asids,
                   uint64_t asid);
+/* Forget everything, physical addressing too: PMP, PBMTE or ADUE changed, or reset. */
+void rv_mmu_reset(struct rv_hart *h);
 /* Drops write tags that lead to this RAM page (it becomes code). */
 void rv_mmu_protect(struct rv_hart *h, const uint8_t *page);
 /* Drops every fetch entry (decoded pages are about to be freed). */

@@ -18,8 +18,15 @@ enum rv_cause {
 #undef RV_CAUSE
 };
 #define RV_IRQ(name) (1ull << RV_IRQ_##name)
-enum { RV_IRQ_SSI = 1, RV_IRQ_MSI = 3, RV_IRQ_STI = 5, RV_IRQ_MTI = 7, RV_IRQ_SEI = 9, RV_IRQ_MEI = 11,
-       RV_IRQ_LCOFI = 13 };
+enum {
+    RV_IRQ_SSI = 1,
+    RV_IRQ_MSI = 3,
+    RV_IRQ_STI = 5,
+    RV_IRQ_MTI = 7,
+    RV_IRQ_SEI = 9,
+    RV_IRQ_MEI = 11,
+    RV_IRQ_LCOFI = 13
+};
 
 /* Delivers the recorded trap (h->trap_cause, h->trap_tval; h->pc is the instruction):
  * updates CSRs and mode, sets h->pc to the handler. */
@@ -49,16 +56,17 @@ bool rv_op_ecall(struct rv_hart *h, const struct rv_insn *i);
 bool rv_op_ebreak(struct rv_hart *h, const struct rv_insn *i);
 bool rv_op_mret(struct rv_hart *h, const struct rv_insn *i);
 bool rv_op_sret(struct rv_hart *h, const struct rv_insn *i);
-bool rv_op_wfi(struct rv_hart *h, const struct rv_insn *i);        /* sets is_waiting */
+bool rv_op_wfi(struct rv_hart *h, const struct rv_insn *i); /* sets is_waiting */
 bool rv_op_wrs_nto(struct rv_hart *h, const struct rv_insn *i);
 bool rv_op_wrs_sto(struct rv_hart *h, const struct rv_insn *i);
-bool rv_op_sfence_vma(struct rv_hart *h, const struct rv_insn *i); /* also sinval.vma */
+bool rv_op_sfence_vma(struct rv_hart *h, const struct rv_insn *i);   /* also sinval.vma */
 bool rv_op_sfence_inval(struct rv_hart *h, const struct rv_insn *i); /* sfence.w.inval, .inval.ir */
-bool rv_op_cbo_clean(struct rv_hart *h, const struct rv_insn *i);  /* also flush: CBCFE checks */
+bool rv_op_cbo_clean(struct rv_hart *h, const struct rv_insn *i);    /* also flush: CBCFE checks */
 bool rv_op_cbo_inval(struct rv_hart *h, const struct rv_insn *i);
-bool rv_op_cbo_zero(struct rv_hart *h, const struct rv_insn *i);   /* 64-byte blocks */
+bool rv_op_cbo_zero(struct rv_hart *h, const struct rv_insn *i); /* 64-byte blocks */
 
-/* Counts one retired instruction stream event: minstret now, 64 bits. */
+/* Instructions retired since reset, without the present one. The counter CSRs are this
+ * plus what software wrote. */
 static inline uint64_t rv_instret(const struct rv_hart *h)
 {
     return h->instret_base - (uint64_t)h->budget;
