@@ -185,6 +185,14 @@ void rv_code_cache_settle(struct rv_hart *h)
         rv_code_cache_refresh(h);
 }
 
+void rv_code_cache_notice(struct rv_hart *h)
+{
+    unsigned epoch = atomic_load_explicit(&h->ram->epoch, memory_order_relaxed);
+
+    if (UNLIKELY(epoch != h->code_cache->epoch))
+        h->code_cache->is_stale = true;
+}
+
 bool rv_op_fence_i(struct rv_hart *h, const struct rv_insn *i)
 {
     rv_code_cache_refresh(h);

@@ -39,6 +39,9 @@ struct rv_code_page *rv_code_cache_get(struct rv_hart *h, uint8_t *host, bool *s
 void rv_code_cache_refresh(struct rv_hart *h);
 /* Another hart's fence.i on behalf of this one: done before the next instruction. */
 void rv_code_cache_stale(struct rv_hart *h);
+/* Asks for the same when any code page was written since: called once a run, it makes
+ * stores reach fetches some time even without fence.i (Ziccid). */
+void rv_code_cache_notice(struct rv_hart *h);
 /* Does what rv_code_cache_stale asked for. */
 void rv_code_cache_settle(struct rv_hart *h);
 
