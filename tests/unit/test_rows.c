@@ -8,6 +8,7 @@
 #include "riscv/code_cache.h"
 #include "riscv/decode_int.h"
 #include "riscv/interp.h"
+#include "riscv/mmu.h"
 #include "riscv/priv.h"
 #include "test.h"
 
