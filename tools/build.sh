@@ -23,10 +23,10 @@ preset_options() { # PRESET
     # The three below serve ./dev fuzz; tests/fuzz/meson.build looks at c_args.
     fuzz | planted) echo --buildtype=debugoptimized -Db_ndebug=false -Db_lundef=false \
         -Db_sanitize=address,undefined \
-        -Dc_args=-fsanitize=fuzzer-no-link,-fno-sanitize-recover=all \
+        "-Dc_args=['-fsanitize=fuzzer-no-link','-fno-sanitize-recover=all']" \
         "-Dplanted_bugs=$([ "$1" = planted ] && echo true || echo false)" ;;
     coverage) echo --buildtype=debug -Db_lundef=false \
-        -Dc_args=-fprofile-instr-generate,-fcoverage-mapping \
+        "-Dc_args=['-fprofile-instr-generate','-fcoverage-mapping']" \
         -Dc_link_args=-fprofile-instr-generate ;;
     *)
         echo "./dev: no preset '$1': release debug asan ubsan tsan stress" >&2

@@ -53,7 +53,8 @@ fuzz_quietly() { # TARGET SECONDS
         echo "fuzz: $1: clean, $(sed -n 's/^stat::number_of_executed_units: *//p' \
             "out/fuzz/$1/log") inputs in $2 s"
     else
-        tail -n 25 "out/fuzz/$1/log"
+        grep -E '^==.*ERROR|^ *#[0-9]+ 0x|^SUMMARY|runtime error|Test unit' "out/fuzz/$1/log" |
+            head -n 25
         echo "fuzz: $1: FAILED; repeat with: ./dev fuzz $1 $2"
         return 1
     fi

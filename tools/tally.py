@@ -53,7 +53,13 @@ class Tally:
         where = '%s/%s' % (preset, test['name'].split(' / ')[-1])
         repeat = 'repeat with: ' + shlex.join(test['command'])
         out = test.get('stdout') or ''
+        err = (test.get('stderr') or '').splitlines()
+        if len(err) > 24: # a sanitizer's report begins with what matters
+            err = err[:16] + ['...'] + err[-4:]
+        failures = len(self.failed)
         seen, bad = self.tap(where, out, repeat)
+        for failure in self.failed[failures:]:
+            failure[2].extend(err)
         if out.strip().endswith('1..0'):
             if '--pattern' not in sys.argv:
                 self.failed.append((where, 'no tests in this program', [repeat]))
@@ -62,7 +68,7 @@ class Tally:
         elif test['result'] in ('OK', 'EXPECTEDFAIL', 'SKIP') and not bad:
             self.passed += not seen
         elif not bad:
-            tail = (out + (test.get('stderr') or '')).splitlines()[-15:]
+            tail = out.splitlines()[-15:] + err
             why = '%s, status %s' % (test['result'].lower(), test['returncode'])
             self.failed.append((where, why, tail + [repeat]))
 

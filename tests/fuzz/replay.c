@@ -20,6 +20,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak));
 
+/* A sanitizer ends the program without a signal, but calls this before. */
+void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+
 #define HANG_S      1  /* seconds of CPU time */
 #define HANG_WALL_S 60 /* asleep is a hang too; generous, for the host may be busy */
 
@@ -38,13 +41,21 @@ static void on_signal(int signum)
     raise(signum);
 }
 
-static void catch_signals(void)
+static void on_death(void)
+{
+    if (write(STDOUT_FILENO, last_words, strlen(last_words)) < 0)
+        _exit(EXIT_FAILURE);
+}
+
+static void catch_death(void)
 {
     static const int signals[] = {SIGPROF, SIGALRM, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
 
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         sigaction(signals[i], &action, NULL);
+    if (__sanitizer_set_death_callback)
+        __sanitizer_set_death_callback(on_death);
 }
 
 static void run_for(unsigned cpu_s, unsigned wall_s)
@@ -80,8 +91,8 @@ static bool run_file(const char *program, const char *name, const char *path)
         printf("# %s: cannot read\n", path);
         return false;
     }
-    snprintf(last_words, sizeof last_words, "not ok 1 - %s\n# repeat with: %s %s %s\n", path,
-             program, name, path);
+    snprintf(last_words, sizeof last_words, "not ok 1 - %s\n# repeat with: %s %s %s\n",
+             strrchr(path, '/') ? strrchr(path, '/') + 1 : path, program, name, path);
     run_for(HANG_S, HANG_WALL_S);
     LLVMFuzzerTestOneInput(bytes, size);
     run_for(0, 0);
@@ -121,7 +132,7 @@ int main(int argc, char **argv)
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
-    catch_signals();
+    catch_death();
     if (LLVMFuzzerInitialize)
         LLVMFuzzerInitialize(&argc, &argv);
     for (int i = 2; i < argc; i++) {
