@@ -58,9 +58,16 @@ AMO_BOTH(cas, uint, old = (__typeof__(old))(i->rd == RV_X_SINK ? 0 : h->x[i->rd]
 __extension__ typedef unsigned __int128 quad;
 
 #if defined(__x86_64__)
-__attribute__((target("cx16"))) static quad swap_quad(quad *at, quad expected, quad wanted)
+/* Neither compiler inlines this without -mcx16, and libatomic is not asked for. */
+static quad swap_quad(quad *at, quad expected, quad wanted)
 {
-    return __sync_val_compare_and_swap(at, expected, wanted);
+    uint64_t low = (uint64_t)expected, high = (uint64_t)(expected >> 64);
+
+    __asm__ volatile("lock cmpxchg16b %2"
+                     : "+a"(low), "+d"(high), "+m"(*at)
+                     : "b"((uint64_t)wanted), "c"((uint64_t)(wanted >> 64))
+                     : "cc", "memory");
+    return (quad)high << 64 | low;
 }
 #else
 static quad swap_quad(quad *at, quad expected, quad wanted)
