@@ -33,6 +33,8 @@ find src include -name '*.[ch]' -o -name '*.def' -path 'src/*' | sort | xargs aw
     match($0, /^[ \t]*#[ \t]*include[ \t]*"[^"]*"/) {
         name = substr($0, RSTART, RLENGTH)
         gsub(/^[^"]*"|"$/, "", name)
+        if (name ~ /\.inc$/)
+            next # made by the build, found beside what is built from it
         if (name !~ /\//)
             complain("\"" name "\": say from which folder, \"" from "/" name "\"")
         else if (name ~ /(^|\/)\.\.(\/|$)/)
