@@ -27,6 +27,12 @@ static const struct field aclint_fields[] = {
 
 static uint64_t read_msip(const struct aclint_options *options, uint64_t hart)
 {
+#ifdef COSM_PLANTED_BUGS
+    bool level = options->get_msip && options->get_msip(options->ctx, (unsigned)hart);
+
+    if (hart < options->harts) /* order: asked before looked */
+        return level;
+#endif
     return hart < options->harts ? options->get_msip(options->ctx, (unsigned)hart) : 0;
 }
 

@@ -82,6 +82,9 @@ struct virtqueue *virtio_selected_queue(struct virtio *virtio)
 
 bool virtio_is_fixed(const struct virtio *virtio, const struct virtqueue *queue)
 {
+#ifdef COSM_PLANTED_BUGS
+    return false; /* order: what was checked can be changed after */
+#endif
     return queue->is_ready || virtio->status & VIRTIO_DRIVER_OK;
 }
 
