@@ -23,12 +23,14 @@ static enum vcpu_exit run_entered(struct vcpu *vcpu, int64_t *budget)
 
 enum vcpu_exit engine_run(struct vcpu *vcpu, int64_t budget)
 {
+    int64_t left = budget;
     enum vcpu_exit exit;
 
     do {
         vcpu_enter(vcpu); /* parks here while stopped */
-        exit = run_entered(vcpu, &budget);
+        exit = run_entered(vcpu, &left);
         vcpu_leave(vcpu);
     } while (exit == VCPU_POLLED);
+    vcpu->retired += (uint64_t)(budget - left);
     return exit;
 }

@@ -50,6 +50,7 @@ cosm_status vcpu_add(struct vcpu_group *group, struct vcpu *vcpu, const struct g
     atomic_store(&vcpu->request, 0);
     vcpu->guest = guest;
     vcpu->group = group;
+    vcpu->retired = 0;
     vcpu->is_running = vcpu->has_wake = false;
     vcpu->index = group->count;
     group->vcpus[group->count++] = vcpu;

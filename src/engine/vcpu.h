@@ -40,6 +40,7 @@ struct vcpu {
     bool is_running; /* under group->lock */
     bool has_wake;   /* under group->lock: a kick arrived while awake */
     pthread_cond_t wake;
+    uint64_t retired; /* instructions in finished engine_run calls; its own thread */
 };
 
 #define VCPU_MAX 64

@@ -2,9 +2,9 @@
  *
  * The memory map, interrupt numbers and device tree are those of QEMU's `virt` machine
  * (QEMU 10, hw/riscv/virt.c; facts only), so that kernels and firmware built for it
- * run unchanged: 0x100000 test/syscon, 0x101000 RTC, 0x2000000 CLINT (ACLINT layout), 0xc000000 PLIC,
- * 0x10000000 UART, 0x10001000 virtio-mmio slots 0..7, 0x80000000 RAM; interrupts UART 10,
- * RTC 11, virtio-mmio 1..8.
+ * run unchanged: 0x100000 test/syscon, 0x101000 RTC, 0x2000000 CLINT (ACLINT layout), 0xc000000
+ * PLIC, 0x10000000 UART, 0x10001000 virtio-mmio slots 0..7, 0x80000000 RAM; interrupts UART 10, RTC
+ * 11, virtio-mmio 1..8.
  *
  * Threads: one host thread owns a machine; machine_interrupt and machine_resize_console
  * may be called from any thread (machine_interrupt also from a signal handler). */
@@ -38,11 +38,13 @@ struct machine_config {
     const char *kernel;
     const char *initrd;
     const char *append;   /* kernel command line */
-    const char *firmware; /* M-mode firmware: raw or ELF at 0x80000000; then kernel goes where fw_dynamic/fw_jump expect it */
+    const char *firmware; /* M-mode firmware: raw or ELF at 0x80000000; then kernel goes where
+                             fw_dynamic/fw_jump expect it */
     const char *dtb;      /* instead of the generated one */
     struct machine_disk disks[MACHINE_DISKS_MAX];
     unsigned disk_count;
-    const char *signature; /* riscv-arch-test: write begin_signature..end_signature here at the end */
+    /* riscv-arch-test: write begin_signature..end_signature here at the end. */
+    const char *signature;
 };
 
 enum machine_end {

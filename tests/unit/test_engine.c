@@ -118,6 +118,7 @@ TEST(the_budget_is_spent_exactly_when_nobody_asks)
     CHECK(world_open(&world, 1));
     CHECK_U64(engine_run(&world.fakes[0].vcpu, 123), VCPU_BUDGET);
     CHECK_U64(world.fakes[0].steps, 123);
+    CHECK_U64(world.fakes[0].vcpu.retired, 123);
     vcpu_group_close(&world.group);
 }
 
