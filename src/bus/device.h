@@ -84,8 +84,9 @@ struct device_class {
     void (*alarm)(void *state);
     /* Properties beside compatible, reg and interrupts. NULL: no others. */
     void (*describe)(void *state, const struct device_env *env, struct fdt *fdt);
-    /* Before a freeze: finishes work in flight, so that the fields tell everything.
-     * NULL: nothing is ever in flight. */
+    /* Finishes all that the guest has asked for, so that the fields tell everything and
+     * no interrupt is still to come from it. The harts are stopped. NULL: nothing is
+     * ever in flight. */
     void (*drain)(void *state);
     /* After a thaw: false when the fields cannot be a state of this device (they come
      * from a file and are hostile); else drives the interrupt line as they say. NULL:

@@ -232,7 +232,8 @@ static cosm_status plic_init(struct device *device, const struct device_env *env
     return COSM_OK;
 }
 
-/* The wires keep their levels: their devices drive them. */
+/* The wires keep their levels, for their devices drive them. What was pending goes: the
+ * board resets the devices too, and none of them leaves its wire high. */
 static void plic_reset(void *state)
 {
     struct plic *plic = state;
@@ -241,7 +242,7 @@ static void plic_reset(void *state)
     memset(plic->claimed, 0, sizeof plic->claimed);
     memset(plic->enable, 0, sizeof plic->enable);
     memset(plic->threshold, 0, sizeof plic->threshold);
-    memcpy(plic->pending, plic->level, sizeof plic->pending);
+    memset(plic->pending, 0, sizeof plic->pending);
     update(plic);
 }
 

@@ -63,7 +63,9 @@ _Static_assert(sizeof(struct request_range) == 16, "a range has 16 bytes");
 struct worker {
     pthread_t thread;
     pthread_cond_t work, done;
-    bool has_thread, has_conditions, is_stopping, is_busy;
+    bool has_thread, has_conditions, is_stopping;
+    bool has_work;  /* the driver notified, and the ring has not been seen empty since */
+    bool is_busy;   /* a request has been taken and not been given back */
     uint64_t epoch; /* virtio.epoch when the request was taken */
     struct vq_chain chain;
 };
@@ -235,9 +237,14 @@ static void *work(void *arg)
     pthread_mutex_t *lock = &blk->virtio.device->env.bus->lock;
 
     pthread_mutex_lock(lock);
-    while (!worker->is_stopping)
-        if (!work_once(blk))
+    while (!worker->is_stopping) {
+        if (!worker->has_work) {
             os_cond_wait(&worker->work, lock, UINT64_MAX);
+        } else if (!work_once(blk)) {
+            worker->has_work = false;
+            pthread_cond_broadcast(&worker->done);
+        }
+    }
     pthread_mutex_unlock(lock);
     return NULL;
 }
@@ -246,10 +253,12 @@ static void blk_notify(struct virtio *virtio, unsigned queue)
 {
     struct blk *blk = CONTAINER_OF(virtio, struct blk, virtio);
 
-    if (blk->worker.has_thread)
-        pthread_cond_signal(&blk->worker.work);
-    else
+    if (!blk->worker.has_thread) {
         virtio_serve(virtio, queue, serve_inline);
+        return;
+    }
+    blk->worker.has_work = true;
+    pthread_cond_signal(&blk->worker.work);
 }
 
 /* Waits until the thread is through with requests of earlier epochs. */
@@ -261,11 +270,13 @@ static void blk_quiesce(struct virtio *virtio)
         os_cond_wait(&worker->done, &virtio->device->env.bus->lock, UINT64_MAX);
 }
 
+/* Waits until all is done that the driver has notified. It ends when the harts are
+ * stopped; a guest that goes on filling the ring would keep it waiting. */
 static void blk_drain(void *state)
 {
     struct blk *blk = state;
 
-    while (blk->worker.is_busy)
+    while (blk->worker.has_work)
         os_cond_wait(&blk->worker.done, &blk->virtio.device->env.bus->lock, UINT64_MAX);
 }
 

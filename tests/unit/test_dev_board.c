@@ -381,6 +381,23 @@ TEST(source_zero_and_priority_zero_never_interrupt)
     rig_close(&rig);
 }
 
+TEST(a_restarted_controller_has_forgotten_its_requests)
+{
+    open_plic();
+    put32(4 * 3, 1);
+    put32(ENABLE(0), 1 << 3);
+    raise_source(3, true);
+    device_reset(rig.device);
+    CHECK(!rig.external[0]);
+    raise_source(3, false); /* as its device's reset does */
+    put32(4 * 3, 1);
+    put32(ENABLE(0), 1 << 3);
+    CHECK(!rig.external[0] && get32(CLAIM(0)) == 0);
+    raise_source(3, true);
+    CHECK(rig.external[0]);
+    rig_close(&rig);
+}
+
 TEST(the_aclint_is_a_window_on_the_harts)
 {
     rig_open(&rig, &host, &class_aclint, true, NULL);
@@ -436,5 +453,6 @@ TESTS("dev_board", RUN(the_serial_port_sends_at_once_and_says_so),
       RUN(priority_decides_and_the_lowest_number_among_equals),
       RUN(the_threshold_masks_the_wire_but_not_the_claim),
       RUN(a_completion_by_a_stranger_is_ignored),
-      RUN(source_zero_and_priority_zero_never_interrupt), RUN(the_aclint_is_a_window_on_the_harts),
-      RUN(impossible_options_are_refused))
+      RUN(source_zero_and_priority_zero_never_interrupt),
+      RUN(a_restarted_controller_has_forgotten_its_requests),
+      RUN(the_aclint_is_a_window_on_the_harts), RUN(impossible_options_are_refused))

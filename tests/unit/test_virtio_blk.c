@@ -323,6 +323,19 @@ TEST(a_freeze_waits_for_the_request_in_flight)
     rig_close(&rig);
 }
 
+TEST(a_freeze_waits_for_requests_that_nobody_took_yet)
+{
+    uint8_t state[4096];
+
+    open_disk(false, FLUSH_FEATURE);
+    for (unsigned i = 1; i <= 500; i++) {
+        submit(T_IN, 3, 512, D_WRITE);
+        device_freeze(rig.device, state);
+        CHECK_U64(used_index(&rig, 0), i);
+    }
+    rig_close(&rig);
+}
+
 TEST(closing_waits_for_the_request_in_flight)
 {
     struct gate gate;
@@ -360,5 +373,6 @@ TESTS("virtio_blk", RUN(a_disk_reads_writes_and_flushes),
       RUN(a_request_may_be_cut_anywhere), RUN(a_request_without_header_or_status_breaks_the_disk),
       RUN(many_requests_go_through_the_ring), RUN(a_slow_disk_does_not_hold_the_bus),
       RUN(a_reset_voids_the_request_in_flight_and_waits_for_it),
-      RUN(a_freeze_waits_for_the_request_in_flight), RUN(closing_waits_for_the_request_in_flight),
-      RUN(a_disk_without_medium_fails_politely))
+      RUN(a_freeze_waits_for_the_request_in_flight),
+      RUN(a_freeze_waits_for_requests_that_nobody_took_yet),
+      RUN(closing_waits_for_the_request_in_flight), RUN(a_disk_without_medium_fails_politely))
