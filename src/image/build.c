@@ -16,10 +16,15 @@
 #define IMAGE_MAGIC_AT 0x30
 static const char image_magic[8] = "RISCV";
 
-static const char *const wanted_modules[] = {
-#define MODULE(name) #name,
+static const struct wanted {
+    const char *name;
+    bool plain;
+} wanted_modules[] = {
+#define MODULE(name) {#name, false},
+#define PLAIN(name)  {#name, true},
 #include "image/modules.def"
 #undef MODULE
+#undef PLAIN
 };
 
 /* The rest of `name` after `start`; NULL when it does not start so. */
@@ -147,14 +152,29 @@ static cosm_status write_kernel(struct build *build, const char *folder, struct 
     return status;
 }
 
+/* Plain ones first: what is wanted already stays as it is. */
+static cosm_status choose_modules(struct build *build, struct cosm_error *err)
+{
+    cosm_status status = COSM_OK;
+
+    for (int plain = 1; plain >= 0; plain--) {
+        for (size_t i = 0; !status && i < ARRAY_LEN(wanted_modules); i++) {
+            if (wanted_modules[i].plain == plain)
+                status = modules_want(&build->modules, wanted_modules[i].name, plain, unpack_module,
+                                      err);
+        }
+    }
+    return status;
+}
+
 static cosm_status write_initrd(struct build *build, const char *folder, struct cosm_error *err)
 {
     struct initrd initrd = {build->release, &build->busybox, &build->modules, &build->builtin};
     char path[IMAGE_PATH_MAX];
     cosm_status status = path_format(path, err, "%s/initrd", folder);
 
-    for (size_t i = 0; !status && i < ARRAY_LEN(wanted_modules); i++)
-        status = modules_want(&build->modules, wanted_modules[i], unpack_module, err);
+    if (!status)
+        status = choose_modules(build, err);
     return status ? status : initrd_write(build->host, path, &initrd, err);
 }
 
@@ -171,7 +191,7 @@ void build_add_recipe(struct sha256 *sha)
 {
     initrd_add_recipe(sha);
     for (size_t i = 0; i < ARRAY_LEN(wanted_modules); i++)
-        sha256_feed(sha, wanted_modules[i], strlen(wanted_modules[i]) + 1);
+        sha256_feed(sha, wanted_modules[i].name, strlen(wanted_modules[i].name) + 1);
 }
 
 void build_free(struct build *build)

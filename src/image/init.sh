@@ -23,7 +23,7 @@ hostname cosm
 
 # The value of `$1=value` or `$1="value"` on the kernel's command line.
 argument() {
-    sed -n -e "s/^/ /; s/.* $1=\"\([^\"]*\)\".*/\1/p; t" -e "s/.* $1=\([^ ]*\).*/\1/p" /proc/cmdline
+    sed -n "s/\(^\|.* \)$1=\"\([^\"]*\)\".*/\2/p; t; s/\(^\|.* \)$1=\([^ ]*\).*/\2/p" /proc/cmdline
 }
 
 # A driver may bring new devices (virtio_mmio does), so until there are no new ones.
@@ -51,7 +51,10 @@ fail_machine() { # STATUS
 stop() { # poweroff | reboot | halt [STATUS]
     trap '' USR1 USR2 TERM
     sync
-    umount -ar 2>/dev/null
+    # Disks, the last one mounted first; /proc and /dev are still needed.
+    for place in $(sed -n 's/^\/dev\/[^ ]* \([^ ]*\) .*/\1/p' /proc/mounts | tac); do
+        umount -r "$place" 2>/dev/null
+    done
     [ "${2:-0}" = 0 ] || fail_machine "$2"
     "$1" -f
 }

@@ -131,7 +131,7 @@ static bool put_modules(struct writer *writer, const struct initrd *initrd,
     for (size_t i = 0; ok && i < modules->order_count; i++) {
         const struct module *module = &modules->list[modules->order[i]];
 
-        ok = put_in_modules(writer, initrd->release, module_file(module), &module->elf);
+        ok = put_in_modules(writer, initrd->release, module->file, module_content(module));
     }
     return ok;
 }
@@ -142,7 +142,7 @@ static bool open_writer(struct writer *writer)
     writer->entry = archive_entry_new();
     return writer->archive && writer->entry &&
            archive_write_set_format_cpio_newc(writer->archive) == ARCHIVE_OK &&
-           archive_write_add_filter_zstd(writer->archive) == ARCHIVE_OK &&
+           archive_write_add_filter_none(writer->archive) == ARCHIVE_OK &&
            archive_write_open(writer->archive, writer, NULL, on_write, NULL) == ARCHIVE_OK;
 }
 

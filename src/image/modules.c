@@ -21,19 +21,29 @@ static bool normalise_name(char name[64], const char *from, size_t size)
     return true;
 }
 
-/* Path without the suffix of its compression, and name. */
+/* Path, name, and the file's name as it is in the package. */
 static bool set_path(struct module *module, const char *path)
 {
-    const char *file = strrchr(path, '/');
-    const char *end = strstr(file ? file : path, ".ko");
-    size_t size = end ? (size_t)(end - path) + strlen(".ko") : 0;
+    const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
+    const char *end = strstr(file, ".ko");
 
-    file = file ? file + 1 : path;
-    if (!end || end < file || size >= sizeof module->path)
+    if (!end || (end[3] && end[3] != '.') || strlen(path) >= sizeof module->path ||
+        strlen(file) >= sizeof module->file)
         return false;
-    memcpy(module->path, path, size);
-    module->path[size] = '\0';
+    memcpy(module->path, path, strlen(path) + 1);
+    memcpy(module->file, file, strlen(file) + 1);
     return normalise_name(module->name, file, (size_t)(end - file));
+}
+
+/* Chooses the form in the initrd. busybox's modprobe reads .xz and .gz, no other. */
+static void set_form(struct module *module, bool plain)
+{
+    char *end = strstr(module->file, ".ko") + strlen(".ko");
+
+    if (!plain && (!strcmp(end, ".xz") || !strcmp(end, ".gz")))
+        return;
+    module->is_plain = true;
+    *end = '\0';
 }
 
 static cosm_status grow_list(struct modules *modules, struct cosm_error *err)
@@ -121,32 +131,40 @@ static cosm_status open_depends(const struct module *module, const char **depend
     return COSM_OK;
 }
 
-static cosm_status want_module(struct modules *modules, struct module *module, unsigned depth,
-                               modules_unpack unpack, struct cosm_error *err);
+/* What stays the same while dependencies are followed. */
+struct want {
+    struct modules *modules;
+    modules_unpack unpack;
+    bool plain;
+};
 
-static cosm_status want_depends(struct modules *modules, struct module *module, unsigned depth,
-                                modules_unpack unpack, struct cosm_error *err)
+static cosm_status want_module(const struct want *walk, struct module *module, unsigned depth,
+                               struct cosm_error *err);
+
+static cosm_status want_depends(const struct want *walk, struct module *module, unsigned depth,
+                                struct cosm_error *err)
 {
     const char *depends;
     cosm_status status = open_depends(module, &depends, err);
 
     while (!status && *depends) {
         size_t size = strcspn(depends, ",");
-        struct module *found = find_module(modules, depends, size);
+        struct module *found = find_module(walk->modules, depends, size);
 
         if (size && !found)
             return cosm_fail(err, COSM_BAD_IMAGE, "%s: depends on %.*s, which is not there",
                              module->path, (int)size, depends);
         if (size)
-            status = want_module(modules, found, depth + 1, unpack, err);
+            status = want_module(walk, found, depth + 1, err);
         depends += size + (depends[size] == ',');
     }
     return status;
 }
 
-static cosm_status want_module(struct modules *modules, struct module *module, unsigned depth,
-                               modules_unpack unpack, struct cosm_error *err)
+static cosm_status want_module(const struct want *walk, struct module *module, unsigned depth,
+                               struct cosm_error *err)
 {
+    struct modules *modules = walk->modules;
     cosm_status status;
 
     if (module->is_ordered)
@@ -154,10 +172,10 @@ static cosm_status want_module(struct modules *modules, struct module *module, u
     if (module->is_wanted || depth > DEPTH_MAX)
         return cosm_fail(err, COSM_BAD_IMAGE, "%s: depends on itself", module->path);
     module->is_wanted = true;
-    status = unpack(modules->host, &module->packed, &module->elf, err);
-    buffer_free(modules->host, &module->packed);
+    status = walk->unpack(modules->host, &module->packed, &module->elf, err);
+    set_form(module, walk->plain);
     if (!status)
-        status = want_depends(modules, module, depth, unpack, err);
+        status = want_depends(walk, module, depth, err);
     if (status)
         return status;
     modules->order[modules->order_count++] = (uint32_t)(module - modules->list);
@@ -165,23 +183,17 @@ static cosm_status want_module(struct modules *modules, struct module *module, u
     return COSM_OK;
 }
 
-cosm_status modules_want(struct modules *modules, const char *name, modules_unpack unpack,
-                         struct cosm_error *err)
+cosm_status modules_want(struct modules *modules, const char *name, bool plain,
+                         modules_unpack unpack, struct cosm_error *err)
 {
+    struct want want = {modules, unpack, plain};
     cosm_status status = seal(modules, err);
     struct module *module;
 
     if (status)
         return status;
     module = find_module(modules, name, strlen(name));
-    return module ? want_module(modules, module, 0, unpack, err) : COSM_OK;
-}
-
-const char *module_file(const struct module *module)
-{
-    const char *slash = strrchr(module->path, '/');
-
-    return slash ? slash + 1 : module->path;
+    return module ? want_module(&want, module, 0, err) : COSM_OK;
 }
 
 /* Marks what `module` needs, at any depth, itself included. */
@@ -208,13 +220,13 @@ static void mark_needed(struct modules *modules, const struct module *module, bo
 static cosm_status print_dep_line(struct modules *modules, const struct module *module,
                                   const bool *is_needed, struct buffer *out, struct cosm_error *err)
 {
-    cosm_status status = buffer_print(modules->host, out, err, "%s:", module_file(module));
+    cosm_status status = buffer_print(modules->host, out, err, "%s:", module->file);
 
     for (size_t i = modules->order_count; !status && i-- > 0;) {
         const struct module *need = &modules->list[modules->order[i]];
 
         if (need != module && is_needed[modules->order[i]])
-            status = buffer_print(modules->host, out, err, " %s", module_file(need));
+            status = buffer_print(modules->host, out, err, " %s", need->file);
     }
     return status ? status : buffer_print(modules->host, out, err, "\n");
 }

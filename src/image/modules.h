@@ -10,11 +10,13 @@
 #include "image/buffer.h"
 
 struct module {
-    char path[192];       /* "kernel/fs/ext4/ext4.ko", without .xz */
-    char name[64];        /* of the file, '-' written '_': "ext4" */
-    struct buffer packed; /* as in the package; emptied when wanted */
+    char path[192];       /* in the package: "kernel/fs/9p/9p.ko.xz" */
+    char name[64];        /* of the file, '-' written '_': "9p" */
+    char file[80];        /* in the initrd, beside the tables: "9p.ko.xz" or "9p.ko" */
+    struct buffer packed; /* as in the package */
     struct buffer elf;    /* the module itself, once it is wanted */
     bool is_wanted;
+    bool is_plain;   /* goes into the initrd unpacked */
     bool is_ordered; /* it and all it depends on are in `order` */
 };
 
@@ -29,6 +31,12 @@ struct modules {
     size_t order_count;
 };
 
+/* What of a module goes into the initrd. */
+static inline const struct buffer *module_content(const struct module *module)
+{
+    return module->is_plain ? &module->elf : &module->packed;
+}
+
 /* Takes over `packed`, also when it fails. `path` starts after the version's folder.
  * COSM_LIMIT, COSM_NO_MEMORY, COSM_BAD_IMAGE (a name too long). */
 cosm_status modules_add(struct modules *modules, const char *path, struct buffer *packed,
@@ -38,13 +46,12 @@ cosm_status modules_add(struct modules *modules, const char *path, struct buffer
 typedef cosm_status (*modules_unpack)(struct host *host, const struct buffer *packed,
                                       struct buffer *elf, struct cosm_error *err);
 
-/* Wants `name` and all it depends on. A name that the package lacks is left out when
- * it was asked for here, and COSM_BAD_IMAGE when a module depends on it. */
-cosm_status modules_want(struct modules *modules, const char *name, modules_unpack unpack,
-                         struct cosm_error *err);
-
-/* The file's name, "virtio-rng.ko": how it lies beside the tables. */
-const char *module_file(const struct module *module);
+/* Wants `name` and all it depends on. With `plain` they go into the initrd unpacked:
+ * for those that every boot loads, since the guest unpacks slower than it copies. Want
+ * these first: what is wanted already stays as it is. A name that the package lacks is left out
+ * when it was asked for here, and COSM_BAD_IMAGE when a module depends on it. */
+cosm_status modules_want(struct modules *modules, const char *name, bool plain,
+                         modules_unpack unpack, struct cosm_error *err);
 
 /* The text of modules.dep and of modules.alias for the wanted modules (modules.dep(5)). */
 cosm_status modules_print_dep(struct modules *modules, struct buffer *out, struct cosm_error *err);
