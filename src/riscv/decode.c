@@ -100,6 +100,9 @@ static enum rv_op decode_word(uint32_t w, struct rv_insn *out)
 {
     const int16_t *list = decode_index.words[(w >> 2 & 31) | (w >> 12 & 7) << 5];
 
+#ifdef COSM_PLANTED_BUGS /* order: takes the first row before it knows that there is one */
+    out->imm = (int32_t)rv_rows[*list].mask;
+#endif
     for (; *list >= 0; list++) {
         const struct rv_row *row = &rv_rows[*list];
         const struct rv_format_info *format = &rv_formats[row->format];

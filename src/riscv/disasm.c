@@ -42,6 +42,10 @@ __attribute__((format(printf, 2, 3))) static void put(struct out *out, const cha
     va_start(args, fmt);
     count = vsnprintf(out->text + out->used, out->size - out->used, fmt, args);
     va_end(args);
+#ifdef COSM_PLANTED_BUGS /* length: ends a text that just does not fit behind its room */
+    if (count > 0 && (size_t)count == out->size - out->used)
+        out->text[out->size] = 0;
+#endif
     if (count > 0)
         out->used +=
             (size_t)count < out->size - out->used ? (size_t)count : out->size - out->used - 1;
