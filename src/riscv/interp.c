@@ -85,7 +85,8 @@ static void take_interrupt(struct rv_hart *h)
 }
 
 /* Makes a fetch entry for h->pc. False: trap recorded. True without an entry when there
- * is no memory for decoded code: then it is run step by step. */
+ * is no memory for decoded code, or PMP does not treat the page as one: then it is run
+ * step by step. */
 static bool enter_page(struct rv_hart *h)
 {
     struct rv_fetch_entry *entry;
@@ -96,6 +97,8 @@ static bool enter_page(struct rv_hart *h)
     do {
         if (!rv_fetch_page(h, h->pc, &host))
             return false;
+        if (h->is_fetch_partial)
+            return true;
         page = rv_code_cache_get(h, host, &stopped);
     } while (stopped);
     if (!page)
