@@ -1,5 +1,6 @@
 /* api/disasm.c: RISC-V code as text, from words and files. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

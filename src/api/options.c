@@ -22,7 +22,8 @@
 #define NOTHING          .choices = NULL
 
 #define TRACE_NAME(name, help) " " #name
-#define TRACE_NAMES            "of" TRACE_LIST(TRACE_NAME)
+/* " mmio irq ..." */
+#define TRACE_NAMES TRACE_LIST(TRACE_NAME)
 
 const char *const section_titles[SECTION_COUNT] = {
 #define SECTION(id, title) [SECTION_##id] = title,
@@ -172,7 +173,8 @@ static cosm_status unknown_trace(const char *label, const char *word, struct cos
 #define TRY_TRACE(name, help) suggestion_try(&near_word, #name);
     TRACE_LIST(TRY_TRACE)
 #undef TRY_TRACE
-    cosm_fail(err, COSM_BAD_ARG, "%s: '%s' is not traced: want names %s", label, word, TRACE_NAMES);
+    cosm_fail(err, COSM_BAD_ARG, "%s: '%s' is not traced: want some of%s", label, word,
+              TRACE_NAMES);
     add_suggestion(err, &near_word, "");
     return COSM_BAD_ARG;
 }

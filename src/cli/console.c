@@ -18,6 +18,8 @@
  * for the guest too. */
 #define FEED_BYTES (1 << 20)
 
+#define IMPATIENCE_NS 1000000000ull
+
 static const int collected[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH};
 
 /* ---- signals ---- */
@@ -61,11 +63,15 @@ static void die_by(int number)
     kill(getpid(), number);
 }
 
+/* timeout(1) and shells may send one signal twice, to the process and to its group:
+ * only one that comes later means impatience. */
 static void end_guest(struct console *console, int number)
 {
     int none = 0;
 
-    if (!atomic_compare_exchange_strong(&console->signal, &none, number))
+    if (atomic_compare_exchange_strong(&console->signal, &none, number))
+        console->signal_ns = os_clock_ns();
+    else if (os_clock_ns() - console->signal_ns > IMPATIENCE_NS)
         die_by(number);
     cosm_machine_interrupt(console->machine);
 }
@@ -152,6 +158,7 @@ static void *console_thread(void *arg)
             {.fd = console->signals, .events = POLLIN},
             {.fd = wants_keys(console) ? console->terminal : -1, .events = POLLIN},
             {.fd = has_keys ? console->feed : -1, .events = POLLOUT},
+            {.fd = atomic_load(&console->signal) ? -1 : console->guest_out}, /* errors only */
         };
 
         if (poll(ready, ARRAY_LEN(ready), -1) < 0)
@@ -165,6 +172,8 @@ static void *console_thread(void *arg)
             read_keys(console);
         if (ready[3].revents)
             feed_keys(console);
+        if (ready[4].revents & POLLERR)
+            end_guest(console, SIGPIPE); /* nobody reads what the guest writes */
     }
 }
 
@@ -270,7 +279,9 @@ void console_detach(struct console *console)
         pthread_join(console->thread, NULL);
     }
     terminal_restore();
-    pthread_sigmask(SIG_SETMASK, &console->old_mask, NULL);
+    /* After a deadly signal its twin (see end_guest) must not cut the ending short. */
+    if (!atomic_load(&console->signal))
+        pthread_sigmask(SIG_SETMASK, &console->old_mask, NULL);
     console->is_detached = true;
 }
 

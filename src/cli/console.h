@@ -3,8 +3,11 @@
  *   terminal ── keys ──> console thread ── pipe ──> machine      Ctrl-] ends the guest
  *   signals ──────────────────┘                                  also INT, TERM, HUP, QUIT
  *
- * Without a terminal on standard input the machine reads standard input itself. A second
- * deadly signal ends the process at once, for a machine that does not come back.
+ * Without a terminal on standard input the machine reads standard input itself. A pipe on
+ * standard output that nobody reads any more counts as SIGPIPE: the machine, whose threads
+ * get no signals, would run on unheard. A deadly
+ * signal a second or more after the first ends the process at once, for a machine that
+ * does not come back.
  *
  * Invariant: every byte that is read from the terminal reaches the pipe in order, or
  * stands behind the Ctrl-] that ended the guest. */
@@ -40,6 +43,7 @@ struct console {
     atomic_bool has_left;    /* Ctrl-] was pressed */
     atomic_int signal;       /* the first deadly one; 0: none */
     /* the thread's own: */
+    uint64_t signal_ns; /* when the first came, on os_clock_ns() */
     char keys[4096];
     size_t first, last;  /* keys not yet written */
     bool has_keys_ended; /* end of input */
@@ -55,7 +59,8 @@ cosm_status console_open(struct console *console, struct host *host, cosm_machin
 /* The guest runs from now on: makes the terminal raw, if there is one. */
 cosm_status console_attach(struct console *console, struct cosm_error *err);
 
-/* Ends the thread, restores terminal and signals; the descriptors of the guest stay
+/* Ends the thread, restores the terminal and, unless a deadly signal came, the signal
+ * mask; the descriptors of the guest stay
  * open. The machine is not used any more. A no-op on a zero console. */
 void console_detach(struct console *console);
 
