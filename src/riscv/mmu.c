@@ -402,7 +402,7 @@ bool rv_load(struct rv_hart *h, uint64_t address, unsigned size, uint64_t *value
         *value = load_host(place.host, size);
         return true;
     }
-    if (is_misaligned(address, size) || !bus_load(h->bus, place.physical, size, value))
+    if (!bus_load(h->bus, place.physical, size, value))
         return rv_raise(h, RV_CAUSE_load_access, address);
     return true;
 }
@@ -419,7 +419,7 @@ bool rv_store(struct rv_hart *h, uint64_t address, unsigned size, uint64_t value
         store_place(h, &place, size, value);
         return true;
     }
-    if (is_misaligned(address, size) || !bus_store(h->bus, place.physical, size, value))
+    if (!bus_store(h->bus, place.physical, size, value))
         return rv_raise(h, RV_CAUSE_store_access, address);
     return true;
 }

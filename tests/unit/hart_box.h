@@ -18,6 +18,7 @@ struct box {
     struct vcpu_group group;
     struct rv_hart hart;
     uint64_t now;             /* the machine's clock, ticks */
+    uint64_t irq_on_time;     /* raised by "another hart" while the clock is read */
     unsigned device_accesses; /* seen by the one device */
     unsigned sbi_calls;
     bool sbi_accepts;
@@ -26,7 +27,11 @@ struct box {
 
 static uint64_t box_time(void *ctx, struct rv_hart *hart)
 {
-    return ((struct box *)ctx)->now;
+    struct box *box = ctx;
+
+    if (box->irq_on_time)
+        rv_set_irq(hart, box->irq_on_time, true);
+    return box->now;
 }
 
 static bool box_sbi(void *ctx, struct rv_hart *hart)

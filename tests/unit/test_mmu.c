@@ -375,8 +375,19 @@ TEST(spaces_are_chosen_not_flushed)
             rv_set_mode(h, RV_U);
             CHECK_U64(try_access(h, WINDOW, 8, RV_READ), page_fault(RV_READ));
             rv_set_mode(h, RV_S);
-            CHECK_U64(rv_tlb_slot(h->data, WINDOW)->read, WINDOW);
-            CHECK(h->data == h->code || RV_SPACES == 2);
+            CHECK(rv_csr_write(h, 0x100, MSTATUS_SUM));
+            CHECK(rv_csr_write(h, 0x180, satp[(n + 1) % 12])); /* no fence in between */
+            CHECK(h->data != h->code);
+            CHECK(rv_load(h, WINDOW, 8, &value));
+            CHECK_U64(value, (n + 1) % 12);
+            CHECK(rv_csr_write(h, 0x100, 0));
+            CHECK(rv_load(h, WINDOW, 8, &value));
+            CHECK_U64(value, (n + 1) % 12);
+            CHECK(h->data == h->code);
+            CHECK(rv_csr_write(h, 0x100, MSTATUS_SUM));
+            CHECK(h->data != h->code);
+            CHECK_U64(try_access(h, WINDOW, 8, RV_READ), NONE);
+            CHECK(rv_csr_write(h, 0x100, 0));
         }
     box_close(&box);
 }
@@ -586,7 +597,7 @@ TEST(a_fault_on_either_page_leaves_both_untouched)
     box_close(&box);
 }
 
-TEST(a_store_across_pages_tells_of_both_code_pages)
+TEST(a_store_across_pages_tells_of_either_code_page)
 {
     struct box box;
     struct rv_hart *h = open_sv39(&box);
@@ -594,11 +605,13 @@ TEST(a_store_across_pages_tells_of_both_code_pages)
 
     map(&box, WINDOW, pte(DATA, RWX));
     map(&box, WINDOW + RAM_PAGE, pte(DATA + RAM_PAGE, RWX));
-    ram_mark_code(&box.ram, page);
-    ram_mark_code(&box.ram, page + 1);
-    CHECK(rv_store(h, WINDOW + RAM_PAGE - 2, 4, 0));
-    CHECK(atomic_load(&box.ram.versions[page]) > 0);
-    CHECK(atomic_load(&box.ram.versions[page + 1]) > 0);
+    for (unsigned n = 0; n < 2; n++) {
+        ram_mark_code(&box.ram, page + n);
+        fence(h);
+        CHECK(rv_store(h, WINDOW + RAM_PAGE - 2, 4, 0));
+        CHECK(atomic_load(&box.ram.versions[page + n]) > 0);
+        atomic_store(&box.ram.flags[page + n], 0);
+    }
     box_close(&box);
 }
 
@@ -758,6 +771,8 @@ TEST(a_locked_entry_keeps_its_address_and_the_one_below)
         set_csr(h, 0x3b0 + n, 100 + n);
     set_csr(h, 0x3a0, 0x89ull << 8 | 0x1aull << 16); /* 1: TOR, locked; 2: W without R */
     CHECK_U64(csr(h, 0x3a0), 0x89ull << 8 | 0x18ull << 16);
+    set_csr(h, 0x3b0, 55);
+    CHECK_U64(csr(h, 0x3b0), 100);
     set_csr(h, 0x3a0, UINT64_MAX);
     CHECK_U64(csr(h, 0x3a0), 0x9f9f9f9f9f9f899full);
     for (unsigned n = 0; n < 16; n++)
@@ -805,7 +820,7 @@ TESTS("mmu", RUN(permissions_follow_the_specification), RUN(every_mode_translate
       RUN(stores_to_code_pages_are_seen), RUN(forgetting_code_keeps_the_tlb),
       RUN(misaligned_accesses_read_and_write_little_endian),
       RUN(a_fault_on_either_page_leaves_both_untouched),
-      RUN(a_store_across_pages_tells_of_both_code_pages), RUN(devices_take_aligned_accesses_only),
+      RUN(a_store_across_pages_tells_of_either_code_page), RUN(devices_take_aligned_accesses_only),
       RUN(atomics_need_aligned_ram), RUN(cache_block_management_needs_any_permission),
       RUN(pmp_agrees_with_the_specification),
       RUN(a_locked_entry_keeps_its_address_and_the_one_below),

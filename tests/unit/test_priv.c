@@ -195,11 +195,11 @@ TEST(sstatus_and_sie_are_windows_on_the_machine_registers)
     CHECK_U64(csr(h, SSTATUS), 0x200000000 | MSTATUS_SIE | 1 << 13);
     set_csr(h, SSTATUS, 0);
     CHECK_U64(csr(h, MSTATUS), 0xa00000000 | MSTATUS_MIE | MSTATUS_TVM);
-    set_csr(h, MIE, 0x2aaa);
+    set_csr(h, MIE, 0x2aaa & ~RV_IRQ(SEI));
     set_csr(h, MIDELEG, RV_IRQ(SSI) | RV_IRQ(STI));
     CHECK_U64(csr(h, SIE), RV_IRQ(SSI) | RV_IRQ(STI));
     set_csr(h, SIE, RV_IRQ(SSI) | RV_IRQ(SEI));
-    CHECK_U64(csr(h, MIE), 0x2aaa & ~RV_IRQ(STI));
+    CHECK_U64(csr(h, MIE), 0x2aaa & ~(RV_IRQ(SEI) | RV_IRQ(STI)));
     box_close(&box);
 }
 
@@ -389,6 +389,25 @@ TEST(seip_is_the_line_or_softwares_bit)
     box_close(&box);
 }
 
+/* Between the read and the write of csrrs another hart may raise a bit: it stays. */
+TEST(an_interrupt_raised_during_csrrs_is_not_lost)
+{
+    struct box box;
+    struct rv_hart *h = box_open(&box, false);
+
+    box.irq_on_time = RV_IRQ(SSI);
+    h->x[5] = RV_IRQ(LCOFI);
+    CHECK(run(h, rv_op_csrrs, csr_insn(6, 5, MIP)));
+    CHECK_U64(h->x[6], 0);
+    CHECK_U64(atomic_load(&h->mip), RV_IRQ(SSI) | RV_IRQ(LCOFI));
+    atomic_store(&h->mip, 0);
+    h->mideleg = RV_IRQ_S;
+    h->menvcfg = ENVCFG_STCE; /* so that sip needs the clock */
+    CHECK(run(h, rv_op_csrrc, csr_insn(6, 5, SIP)));
+    CHECK_U64(atomic_load(&h->mip), RV_IRQ(SSI));
+    box_close(&box);
+}
+
 TEST(sip_writes_reach_delegated_software_bits_only)
 {
     struct box box;
@@ -425,6 +444,9 @@ TEST(timers_follow_the_clock)
     CHECK_U64(csr(h, MIP), RV_IRQ(STI));
     set_csr(h, MIP, 0);
     CHECK_U64(csr(h, MIP), RV_IRQ(STI));
+    set_csr(h, MENVCFG, 0);
+    set_csr(h, MIP, RV_IRQ(STI)); /* software's bit is out of sight with Sstc */
+    set_csr(h, MENVCFG, ENVCFG_STCE);
     set_csr(h, STIMECMP, 120);
     CHECK_U64(csr(h, MIP), 0);
     CHECK_U64(rv_next_timer(h), UINT64_MAX);
@@ -475,6 +497,19 @@ TEST(interrupts_come_in_order_of_priority)
         }
         CHECK_U64(rv_interrupt_pending(h), 0);
     }
+    box_close(&box);
+}
+
+TEST(what_traps_into_m_comes_before_what_traps_into_s)
+{
+    struct box box;
+    struct rv_hart *h = box_open(&box, false);
+
+    h->mideleg = RV_IRQ(SEI);
+    h->mie = RV_IRQ_ALL;
+    rv_set_irq(h, RV_IRQ(SEI) | RV_IRQ(SSI), true);
+    rv_set_mode(h, RV_U);
+    CHECK_U64(rv_interrupt_pending(h), RV_INTERRUPT | RV_IRQ_SSI);
     box_close(&box);
 }
 
@@ -856,6 +891,8 @@ TESTS("priv", RUN(every_number_answers_to_its_privilege), RUN(writes_leave_only_
       RUN(a_counter_reads_what_was_written_and_counts_on),
       RUN(event_counters_stop_by_mode_and_interrupt_on_overflow),
       RUN(csr_instructions_write_only_when_they_should), RUN(seip_is_the_line_or_softwares_bit),
+      RUN(an_interrupt_raised_during_csrrs_is_not_lost),
+      RUN(what_traps_into_m_comes_before_what_traps_into_s),
       RUN(sip_writes_reach_delegated_software_bits_only), RUN(timers_follow_the_clock),
       RUN(stimecmp_needs_stce_and_mcounteren_outside_m), RUN(interrupts_come_in_order_of_priority),
       RUN(interrupts_are_masked_by_mode_and_target), RUN(exceptions_go_where_medeleg_sends_them),
