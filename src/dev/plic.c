@@ -135,13 +135,8 @@ static unsigned claim(struct plic *plic, unsigned context)
 /* Ignored for a source that the context does not enable (1.9). */
 static void complete(struct plic *plic, unsigned context, uint64_t source)
 {
-#ifdef COSM_PLANTED_BUGS
-    if (!test_bit(plic->enable[context], (unsigned)source)) /* length: any number will do */
-        return;
-#else
     if (source >= PLIC_SOURCES || !test_bit(plic->enable[context], (unsigned)source))
         return;
-#endif
     put_bit(plic->claimed, (unsigned)source, false);
     forward(plic, (unsigned)source);
     update(plic);

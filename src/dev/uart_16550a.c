@@ -137,6 +137,9 @@ static void push_byte(struct uart *uart, uint8_t byte)
         uart->lsr |= LSR_OVERRUN;
         return;
     }
+#ifdef COSM_PLANTED_BUGS
+    uart->fifo[uart->head + uart->count] = byte; /* length: past the end, not around it */
+#endif
     uart->fifo[(uart->head + uart->count++) % FIFO_BYTES] = byte;
     uart->lsr |= LSR_DATA;
 }

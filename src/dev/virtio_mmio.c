@@ -44,13 +44,8 @@ static uint64_t read_config(struct virtio *virtio, uint64_t offset, unsigned siz
     uint8_t config[VIRTIO_CONFIG_MAX + 8] = {0};
     uint64_t value;
 
-#ifdef COSM_PLANTED_BUGS
-    if (!virtio->type->config_bytes) /* length: any offset will do */
-        return 0;
-#else
     if (offset >= virtio->type->config_bytes)
         return 0;
-#endif
     virtio->type->read_config(virtio, config);
     value = load_le64(config + offset);
     return size < 8 ? bits_get(value, 0, 8 * size) : value;

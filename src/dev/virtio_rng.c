@@ -49,6 +49,9 @@ static uint64_t give(struct virtio *virtio, struct vq_chain *chain)
     uint8_t bytes[GIVE_MAX];
     size_t count = chain->write_bytes < GIVE_MAX ? chain->write_bytes : GIVE_MAX;
 
+#ifdef COSM_PLANTED_BUGS
+    count = chain->write_bytes; /* length: as much as the guest says */
+#endif
     if (!fill(rng, bytes, count)) { /* better none than bytes that could be guessed */
         virtio_break(virtio, "the host gives no entropy");
         return 0;
