@@ -50,10 +50,10 @@ void virtio_break(struct virtio *virtio, const char *why)
         set_isr(virtio, virtio->isr | VIRTIO_ISR_CONFIG);
 }
 
-/* 2.2.2: a subset of what is offered, and modern. */
+/* 2.2.2: a subset of what is offered. */
 static bool can_work_with(const struct virtio *virtio)
 {
-    return !(virtio->accepted & ~virtio->offered) && virtio_has(virtio, VIRTIO_F_VERSION_1);
+    return !(virtio->accepted & ~virtio->offered);
 }
 
 void virtio_set_status(struct virtio *virtio, uint32_t value)

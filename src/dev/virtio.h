@@ -2,7 +2,8 @@
  * machine, queues, the interrupt. How a driver reaches it is the transport's matter
  * (virtio_mmio.h); what a request means is the device type's (virtio_blk.c ...).
  *
- * Reference: Virtio 1.2, chapters 2 and 3. Modern drivers only (VIRTIO_F_VERSION_1).
+ * Reference: Virtio 1.2, chapters 2 and 3. Modern layout only; a driver that
+ * does not say VIRTIO_F_VERSION_1 (xv6) is served all the same, as 6.2 allows.
  *
  * A guest that breaks the rules gets DEVICE_NEEDS_RESET (2.1.1) and no more service.
  * A queue's configuration is checked when it is enabled and fixed from then on; after

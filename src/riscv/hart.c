@@ -42,13 +42,15 @@ void rv_hart_close(struct rv_hart *h)
     h->host = NULL;
 }
 
-/* Volume II 3.4 leaves most registers open: zero, so that runs repeat. Lines into mip
- * stay as their devices hold them. */
+/* Volume II 3.4 leaves most registers open: zero, so that runs repeat, but for ADUE:
+ * bare-metal systems that know nothing of menvcfg (xv6) leave A and D to the hardware, as
+ * QEMU's rv64 does for them. Lines into mip stay as their devices hold them. */
 static void reset_csrs(struct rv_hart *h)
 {
     h->mstatus = MSTATUS_UXL_64 | MSTATUS_SXL_64;
     h->medeleg = h->mideleg = h->mie = h->mtvec = h->mscratch = h->mepc = h->mcause = h->mtval = 0;
-    h->menvcfg = h->mcounteren = 0;
+    h->menvcfg = ENVCFG_ADUE;
+    h->mcounteren = 0;
     h->stvec = h->sscratch = h->sepc = h->scause = h->stval = h->satp = 0;
     h->senvcfg = h->scounteren = 0;
     h->stimecmp = UINT64_MAX;
