@@ -153,9 +153,9 @@ struct cosm_result {
 
 #define COSM_FOREVER UINT64_MAX
 
-/* Runs the guest until it ends, `timeout_ns` of the host's time have passed
- * (COSM_FOREVER: no limit) or it is interrupted. A reboot is not an end. After TIMEOUT
- * and INTERRUPTED another call continues. What the guest does wrong is not an error.
+/* Runs the guest until it ends, `timeout_ns` of the host's time have passed since it was
+ * loaded or continued (COSM_FOREVER: no limit) or it is interrupted. A reboot is not an end. After
+ * TIMEOUT and INTERRUPTED another call continues. What the guest does wrong is not an error.
  *
  *   result  filled when COSM_OK is returned
  *   err     also filled, with COSM_OK, when the end is STUCK

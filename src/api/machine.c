@@ -360,8 +360,8 @@ cosm_status cosm_machine_run(cosm_machine *machine, uint64_t timeout_ns, struct 
                              struct cosm_error *err)
 {
     struct machine_result end = {.end = MACHINE_INTERRUPTED};
-    uint64_t deadline_ns = deadline_after(timeout_ns);
     cosm_status status = cosm_machine_load(machine, err);
+    uint64_t deadline_ns = deadline_after(timeout_ns); /* loading does not count */
 
     if (status != COSM_OK)
         return status;

@@ -37,7 +37,7 @@ static void follow_window_size(struct console *console)
 static void make_raw(struct console *console)
 {
     if (console->terminal >= 0 && atomic_load(&console->is_attached))
-        terminal_raw(console->terminal);
+        terminal_raw();
 }
 
 /* Stops as an uncaught SIGTSTP would; comes back with SIGCONT. The signal goes to this
@@ -213,6 +213,7 @@ static cosm_status open_pipe(struct console *console, struct cosm_error *err)
 static cosm_status open_descriptors(struct console *console, bool is_used, struct cosm_error *err)
 {
     sigset_t taken;
+    int result;
 
     block_signals(console, &taken);
     console->signals = signalfd(-1, &taken, SFD_CLOEXEC);
@@ -225,6 +226,9 @@ static cosm_status open_descriptors(struct console *console, bool is_used, struc
     console->guest_out = STDOUT_FILENO;
     if (!isatty(STDIN_FILENO))
         return COSM_OK;
+    result = terminal_guard(STDIN_FILENO);
+    if (result < 0)
+        return cosm_fail_errno(err, -result, "cannot read the terminal's settings");
     console->terminal = STDIN_FILENO;
     return open_pipe(console, err);
 }
@@ -262,7 +266,7 @@ cosm_status console_attach(struct console *console, struct cosm_error *err)
     atomic_store(&console->is_attached, true);
     follow_window_size(console);
     if (console->terminal >= 0)
-        result = terminal_raw(console->terminal);
+        result = terminal_raw();
     if (result < 0)
         return cosm_fail_errno(err, -result, "cannot make the terminal raw");
     eventfd_write(console->wake, 1); /* it may read keys now */

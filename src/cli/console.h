@@ -59,9 +59,9 @@ cosm_status console_open(struct console *console, struct host *host, cosm_machin
 /* The guest runs from now on: makes the terminal raw, if there is one. */
 cosm_status console_attach(struct console *console, struct cosm_error *err);
 
-/* Ends the thread, restores the terminal and, unless a deadly signal came, the signal
- * mask; the descriptors of the guest stay
- * open. The machine is not used any more. A no-op on a zero console. */
+/* Ends the thread, restores the terminal and, unless a deadly signal came, the signal mask;
+ * the descriptors of the guest stay open. The machine is not used any more. A no-op on a
+ * zero console. */
 void console_detach(struct console *console);
 
 /* Detaches, and closes everything: after the machine is freed. */

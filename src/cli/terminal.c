@@ -9,20 +9,21 @@
 
 #include "base/bits.h"
 
-/* The exception to "no global mutable state": see terminal.h. `saved` is written once,
- * before is_raw is first set. */
-static struct {
-    int fd;
-    bool is_known; /* fd and saved are set, handlers installed */
-    struct termios saved;
-    atomic_bool is_raw;
-} terminal;
-
 /* Signals whose default is to end the process and which console.c does not collect. */
 static const int deadly[] = {
     SIGABRT, SIGALRM, SIGBUS,  SIGFPE,    SIGILL,  SIGPIPE, SIGSEGV, SIGSYS,
     SIGTRAP, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ, SIGPROF, SIGIO,
 };
+
+/* The exception to "no global mutable state": see terminal.h. All but is_raw is written
+ * once, before is_raw is first set. */
+static struct {
+    int fd;
+    bool is_guarded; /* fd, saved and previous are set */
+    struct termios saved;
+    struct sigaction previous[ARRAY_LEN(deadly)];
+    atomic_bool is_raw;
+} terminal;
 
 bool terminal_is_ours(int fd)
 {
@@ -48,11 +49,14 @@ void terminal_restore(void)
     errno = errnum;
 }
 
-/* The handler is gone (SA_RESETHAND), so the signal ends the process as if there had
- * been none. */
+/* Puts back who handled the signal before (the default, or a sanitizer) and lets it
+ * happen again. */
 static void restore_and_die(int signal)
 {
     terminal_restore();
+    for (size_t n = 0; n < ARRAY_LEN(deadly); n++)
+        if (deadly[n] == signal)
+            sigaction(signal, &terminal.previous[n], NULL);
     raise(signal);
 }
 
@@ -65,43 +69,38 @@ static void give_handler_a_stack(void)
     sigaltstack(&alternate, NULL);
 }
 
+/* A signal that the parent chose to ignore stays ignored. */
 static void catch_deadly_signals(void)
 {
-    struct sigaction action = {.sa_handler = restore_and_die,
-                               .sa_flags = SA_RESETHAND | SA_NODEFER | SA_ONSTACK};
-    struct sigaction present;
+    struct sigaction action = {.sa_handler = restore_and_die, .sa_flags = SA_NODEFER | SA_ONSTACK};
 
     sigemptyset(&action.sa_mask);
     give_handler_a_stack();
     for (size_t n = 0; n < ARRAY_LEN(deadly); n++)
-        if (sigaction(deadly[n], NULL, &present) == 0 && present.sa_handler == SIG_DFL)
+        if (sigaction(deadly[n], NULL, &terminal.previous[n]) == 0 &&
+            terminal.previous[n].sa_handler != SIG_IGN)
             sigaction(deadly[n], &action, NULL);
     atexit(terminal_restore);
 }
 
-static int remember(int fd)
+int terminal_guard(int fd)
 {
-    if (terminal.is_known)
+    if (terminal.is_guarded)
         return 0;
     if (tcgetattr(fd, &terminal.saved) != 0)
         return -errno;
     terminal.fd = fd;
-    terminal.is_known = true;
+    terminal.is_guarded = true;
     catch_deadly_signals();
     return 0;
 }
 
-int terminal_raw(int fd)
+int terminal_raw(void)
 {
-    struct termios raw;
-    int result;
+    struct termios raw = terminal.saved;
 
-    if (!terminal_is_ours(fd))
+    if (!terminal.is_guarded || !terminal_is_ours(terminal.fd))
         return 0;
-    result = remember(fd);
-    if (result < 0)
-        return result;
-    raw = terminal.saved;
     cfmakeraw(&raw);
     /* First the flag, then the mode: a crash in between restores what is unchanged. */
     atomic_store(&terminal.is_raw, true);

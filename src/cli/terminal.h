@@ -15,11 +15,16 @@
  * or the terminal controls another session or none. False after a hang-up. */
 bool terminal_is_ours(int fd);
 
-/* Makes the terminal `fd` (borrowed until the end of the process) raw: every key is a
- * byte for the guest. The first call remembers the settings and installs handlers for
- * deadly signals; in the background it is a no-op.
- * Returns 0 or a negative errno. One thread at a time. */
-int terminal_raw(int fd);
+/* Remembers the settings of the terminal `fd` (borrowed until the end of the process) and
+ * handles deadly signals from now on. To be called before anything else handles them, so
+ * that who handles SIGSEGV for reasons of its own stands in front and passes on what is
+ * not. The first call counts. Returns 0 or a negative errno. */
+int terminal_guard(int fd);
+
+/* Makes the guarded terminal raw: every key is a byte for the guest. A no-op in the
+ * background, or when none is guarded. Returns 0 or a negative errno. One thread at a
+ * time. */
+int terminal_raw(void);
 
 /* Restores the remembered settings. Any thread, safe in a signal handler, a no-op when
  * not raw. Keys typed ahead stay for the next reader. */

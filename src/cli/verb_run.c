@@ -233,7 +233,7 @@ static void run_guest(struct run *run)
     outcome->wall_ns = os_clock_ns() - start_ns;
     console_detach(&run->console); /* before anything more is said */
     if (status != COSM_OK)
-        fail(run, status, EXIT_COSM);
+        fail(run, status, status == COSM_LIMIT ? EXIT_LIMIT : EXIT_COSM);
     else
         judge(run);
 }

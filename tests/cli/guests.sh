@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2154 # dir, cosm and status come from run.sh and lib.sh
 # Guests of a few words: how they end becomes the exit status and the status file.
 
 echo "# guests"

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2154 # dir, cosm and status come from run.sh and lib.sh
 # tests/cli/lib.sh: TAP, and guests made of a few words, for run.sh.
 
 number=0

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2154 # dir, cosm and status come from run.sh and lib.sh
 # What the command prints: well-formed, and never lost in silence.
 
 echo "# output"

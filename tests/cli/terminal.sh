@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2154 # dir, cosm and status come from run.sh and lib.sh
 # The terminal: raw while the guest runs, as before afterwards. script(1) gives one.
 
 echo "# terminal"

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2154 # dir, cosm and status come from run.sh and lib.sh
 # What is no guest, or not one for cosm: 127 when it is not there, 126 when it does not run.
 
 echo "# things"

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2154 # dir, cosm and status come from run.sh and lib.sh
 # What is wrong on the command line: status 125, what was found, what is wanted.
 
 echo "# usage"
