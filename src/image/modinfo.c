@@ -50,6 +50,9 @@ cosm_status modinfo_open(const void *elf, size_t bytes, struct modinfo *info,
     if (bytes < sizeof header)
         return cosm_fail(err, COSM_BAD_IMAGE, "%zu bytes are no ELF file", bytes);
     memcpy(&header, elf, sizeof header);
+#ifdef COSM_PLANTED_BUGS /* order: reads the table before it knows where it lies */
+    names = section_at(elf, &header, header.e_shstrndx);
+#endif
     status = check_header(&header, bytes, err);
     if (status)
         return status;
@@ -61,8 +64,10 @@ cosm_status modinfo_open(const void *elf, size_t bytes, struct modinfo *info,
 
         if (!is_named(elf, &names, &section, ".modinfo"))
             continue;
+#ifndef COSM_PLANTED_BUGS /* length: believes where the section lies */
         if (section.sh_type == SHT_NOBITS || !range_fits(section.sh_offset, section.sh_size, bytes))
             return cosm_fail(err, COSM_BAD_IMAGE, ".modinfo lies outside the file");
+#endif
         info->at = (const char *)elf + section.sh_offset;
         info->left = section.sh_size;
         return COSM_OK;

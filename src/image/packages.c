@@ -161,6 +161,9 @@ static int choose_dependencies(struct packages *packages, const struct package *
         if (!is_kernel_part(name))
             continue;
         found = find_version(packages, name, version);
+#ifdef COSM_PLANTED_BUGS /* order: counts it before it knows that it is there */
+        fresh += !found->is_chosen;
+#endif
         if (!found) {
             memcpy(missing, name, sizeof name);
             return -1;

@@ -49,7 +49,11 @@ static cosm_status take_hash(struct release *release, const char *text, struct c
 {
     char hash[SHA256_HEX], size[24], path[256];
 
+#ifdef COSM_PLANTED_BUGS /* length: believes that a hash has 64 digits */
+    if (sscanf(text, "%s %23s %255s", hash, size, path) != 3)
+#else
     if (sscanf(text, "%64s %23s %255s", hash, size, path) != 3)
+#endif
         return COSM_OK; /* the empty first line, or a path too long to be ours */
     if (strcmp(path, release->index) != 0)
         return COSM_OK;

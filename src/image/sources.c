@@ -40,8 +40,11 @@ static bool is_debian_uri(const struct word *uri)
     static const char folder[] = "/debian";
     size_t size = strlen(folder);
 
-    if (uri->size >= IMAGE_PATH_MAX ||
-        (!word_starts(uri, "http://") && !word_starts(uri, "https://")))
+#ifndef COSM_PLANTED_BUGS /* length: believes that a URI is short */
+    if (uri->size >= IMAGE_PATH_MAX)
+        return false;
+#endif
+    if (!word_starts(uri, "http://") && !word_starts(uri, "https://"))
         return false;
     for (size_t i = strlen("http://"); i + size <= uri->size; i++) {
         if (memcmp(uri->text + i, folder, size) == 0 &&
@@ -101,8 +104,10 @@ static bool parse_list_line(const char *line, char mirror[IMAGE_PATH_MAX])
     line += strspn(line, BLANKS);
     if (*line == '[') {
         line = strchr(line, ']');
+#ifndef COSM_PLANTED_BUGS /* order: goes on before it knows that the bracket ends */
         if (!line)
             return false;
+#endif
         line++;
     }
     if (!next_word(&line, &uri) || !next_word(&line, &suite))
