@@ -6,15 +6,15 @@
  *
  * Code pages. A page that some hart has decoded carries RAM_CODE. Invariant: while
  * RAM_CODE is set, every write to the page is followed by ram_mark_written(), which
- * gives the page a new version; harts drop what they decoded from an older version at
- * their next fence.i. The order that makes this race-free: the decoder sets RAM_CODE,
+ * gives the page a new version; harts drop what they decoded from an older version, at
+ * their next fence.i at the latest. The order that makes this race-free: the decoder sets RAM_CODE,
  * sees to it (vcpu_stop) that no hart has a direct write mapping left, then reads
  * the bytes; a writer writes the bytes, then looks at RAM_CODE. Both sides have a
  * sequentially consistent fence between their two steps.
  *
  * A page written RAM_WRITES_TO_DATA times is taken for data again: it loses RAM_CODE
  * together with its last new version, so whoever still holds decodings of it finds
- * the version changed at the next fence.i, marks the page again and compares.
+ * the version changed and drops them; running it marks it again.
  *
  * Threads: any. */
 #ifndef BUS_RAM_H

@@ -14,8 +14,8 @@
 struct rv_code_cache {
     struct host *host;
     struct rv_code_page *buckets[BUCKETS]; /* by page number */
-    struct rv_code_page *ring[PAGES_MAX];  /* in order of age from `oldest` */
-    unsigned count, oldest;
+    struct rv_code_page *pages[PAGES_MAX]; /* the oldest first */
+    unsigned count;
     unsigned epoch; /* ram->epoch at the last refresh */
     bool is_stale;
 };
@@ -35,7 +35,7 @@ void rv_code_cache_close(struct rv_code_cache *cache)
     if (!cache)
         return;
     for (unsigned n = 0; n < cache->count; n++)
-        MEM_FREE(cache->host, cache->ring[(cache->oldest + n) % PAGES_MAX]);
+        MEM_FREE(cache->host, cache->pages[n]);
     MEM_FREE(cache->host, cache);
 }
 
@@ -62,20 +62,23 @@ static void unlink_page(struct rv_code_cache *cache, struct rv_code_page *page)
     *at = page->next;
 }
 
-/* Makes room by dropping the oldest eighth: harts run on, fetch entries are refilled. */
+static void drop(struct rv_code_cache *cache, struct rv_code_page *page)
+{
+    unlink_page(cache, page);
+    MEM_FREE(cache->host, page);
+}
+
+/* Makes room by dropping the oldest eighth. */
 static void evict(struct rv_hart *h)
 {
     struct rv_code_cache *cache = h->code_cache;
+    unsigned gone = PAGES_MAX / 8 + 1;
 
     rv_mmu_forget_code(h);
-    for (unsigned n = 0; n < PAGES_MAX / 8 + 1; n++) {
-        struct rv_code_page *page = cache->ring[cache->oldest];
-
-        unlink_page(cache, page);
-        MEM_FREE(cache->host, page);
-        cache->oldest = (cache->oldest + 1) % PAGES_MAX;
-        cache->count--;
-    }
+    for (unsigned n = 0; n < gone; n++)
+        drop(cache, cache->pages[n]);
+    cache->count -= gone;
+    memmove(cache->pages, cache->pages + gone, cache->count * sizeof cache->pages[0]);
 }
 
 struct protection {
@@ -140,38 +143,33 @@ struct rv_code_page *rv_code_cache_get(struct rv_hart *h, uint8_t *host, bool *s
     take_snapshot(h, page);
     page->next = *bucket_of(cache, number);
     *bucket_of(cache, number) = page;
-    cache->ring[(cache->oldest + cache->count++) % PAGES_MAX] = page;
+    cache->pages[cache->count++] = page;
     return *stopped ? NULL : page;
 }
 
-/* The page's flag may have been dropped since (ram_mark_written): set it again first, so
- * that nothing is written unseen after the comparison. */
-static void refresh_page(struct rv_hart *h, struct rv_code_page *page)
+static bool is_current(const struct rv_hart *h, const struct rv_code_page *page)
 {
-    unsigned version = atomic_load(&h->ram->versions[page->number]);
-
-    if (version == page->version)
-        return;
-    mark_as_code(h, page);
-    version = atomic_load(&h->ram->versions[page->number]);
-    atomic_thread_fence(memory_order_seq_cst);
-    if (memcmp(page->snapshot, page->host, RAM_PAGE) == 0)
-        page->version = version;
-    else
-        take_snapshot(h, page);
+    return atomic_load_explicit(&h->ram->versions[page->number], memory_order_acquire) ==
+           page->version;
 }
 
 void rv_code_cache_refresh(struct rv_hart *h)
 {
     struct rv_code_cache *cache = h->code_cache;
-    unsigned epoch = atomic_load(&h->ram->epoch);
+    unsigned epoch = atomic_load(&h->ram->epoch), kept = 0;
 
     cache->is_stale = false;
     if (epoch == cache->epoch)
         return;
     cache->epoch = epoch;
     for (unsigned n = 0; n < cache->count; n++)
-        refresh_page(h, cache->ring[(cache->oldest + n) % PAGES_MAX]);
+        if (is_current(h, cache->pages[n]))
+            cache->pages[kept++] = cache->pages[n];
+        else
+            drop(cache, cache->pages[n]);
+    if (kept < cache->count)
+        rv_mmu_forget_code(h);
+    cache->count = kept;
 }
 
 void rv_code_cache_stale(struct rv_hart *h)
@@ -181,16 +179,11 @@ void rv_code_cache_stale(struct rv_hart *h)
 
 void rv_code_cache_settle(struct rv_hart *h)
 {
-    if (UNLIKELY(h->code_cache->is_stale))
+    struct rv_code_cache *cache = h->code_cache;
+    unsigned epoch = atomic_load_explicit(&h->ram->epoch, memory_order_acquire);
+
+    if (UNLIKELY(cache->is_stale || epoch != cache->epoch))
         rv_code_cache_refresh(h);
-}
-
-void rv_code_cache_notice(struct rv_hart *h)
-{
-    unsigned epoch = atomic_load_explicit(&h->ram->epoch, memory_order_relaxed);
-
-    if (UNLIKELY(epoch != h->code_cache->epoch))
-        h->code_cache->is_stale = true;
 }
 
 bool rv_op_fence_i(struct rv_hart *h, const struct rv_insn *i)

@@ -3,8 +3,9 @@
  * A page has one 16-byte slot for each half-word, so that a branch inside the page is
  * an addition to the slot pointer, and pc is computed from it only when somebody asks.
  * A slot is decoded when it is first reached. What is decoded is the page's *snapshot*,
- * taken when the page entered the cache and taken anew only at fence.i: that is what
- * the ISA allows, and it needs no lock. Each hart has a cache of its own.
+ * taken when the page entered the cache; a page that is written leaves the cache at the
+ * next fence.i or end of a run: the ISA allows that, and it needs no lock. Each hart has
+ * a cache of its own.
  *
  * Threads: the hart's own; rv_code_cache_stale under vcpu_stop. */
 #ifndef RISCV_CODE_CACHE_H
@@ -35,14 +36,13 @@ void rv_code_cache_close(struct rv_code_cache *cache);
  * translate again and call again. */
 struct rv_code_page *rv_code_cache_get(struct rv_hart *h, uint8_t *host, bool *stopped);
 
-/* fence.i: takes new snapshots of the pages that were written. */
+/* fence.i: drops the pages that were written since they were decoded. */
 void rv_code_cache_refresh(struct rv_hart *h);
 /* Another hart's fence.i on behalf of this one: done before the next instruction. */
 void rv_code_cache_stale(struct rv_hart *h);
-/* Asks for the same when any code page was written since: called once a run, it makes
- * stores reach fetches some time even without fence.i (Ziccid). */
-void rv_code_cache_notice(struct rv_hart *h);
-/* Does what rv_code_cache_stale asked for. */
+/* Called between two runs of threaded code: does what rv_code_cache_stale asked for, and
+ * the same whenever any code page was written, so that stores reach fetches soon
+ * without fence.i too (Ziccid; xv6 relies on it). */
 void rv_code_cache_settle(struct rv_hart *h);
 
 #endif

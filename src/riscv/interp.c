@@ -171,7 +171,6 @@ static enum vcpu_exit interpret(struct vcpu *vcpu, int64_t *budget)
 
     h->instret_base = rv_instret(h) + (uint64_t)*budget;
     h->budget = *budget;
-    rv_code_cache_notice(h);
     exit = run(h);
     *budget = h->budget;
     return exit;
