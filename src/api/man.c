@@ -132,7 +132,10 @@ void help_man(FILE *to, const char *version)
         fputs(id + 1 < VERB_COUNT ? ".br\n" : "", to);
     }
     write_heading(to, ".SH", "Description");
-    write_paragraph(to, verbs[VERB_run].description);
+    write_paragraph(to, "cosm runs RISC-V 64 guests: unmodified Linux kernels and bare-metal "
+                        "programs, on the board that QEMU calls virt. One process runs one guest; "
+                        "there is no daemon and nothing to configure. A guest gets nothing that "
+                        "it was not given: no file, no network.");
     write_verbs(to);
     write_exit_statuses(to);
     write_examples(to);

@@ -102,6 +102,10 @@ run "$cosm" run "$dir/none" --status "$dir/status.json"
 cause error && grep -q '"status": "not found"' "$dir/status.json"
 ok $? 'the status file tells of a guest that is not there'
 
+run "$cosm" run "$dir/$(printf 'a\377\001"\\ \303\251')" --status "$dir/status.json"
+cause error
+ok $? 'a name that is no UTF-8 leaves the status file JSON'
+
 passes 'the device tree is dumped' timeout 60 "$cosm" run "$dir/off.elf" --clock insn --dump-dtb "$dir/tree"
 [ "$(head -c 4 "$dir/tree" | od -An -tx1 | tr -d ' ')" = d00dfeed ]
 ok $? 'and is one'

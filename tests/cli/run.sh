@@ -12,7 +12,9 @@ trap 'exit 1' INT TERM HUP
 export COSM_CACHE="$dir/cache"
 unset XDG_CACHE_HOME
 # A sanitizer would turn the signals that the tests send into reports.
-export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}handle_segv=0:handle_sigbus=0:handle_abort=0"
+quiet=handle_segv=0:handle_sigbus=0:handle_abort=0
+export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}$quiet"
+export TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}$quiet"
 LC_ALL=C
 export LC_ALL
 

@@ -74,8 +74,10 @@ TEST(a_machine_that_failed_to_load_can_be_set_again)
 /* An ELF file with one segment of `words` at the start of memory; returns its bytes. */
 static size_t make_elf(uint8_t *out, const uint32_t *words, size_t count)
 {
+    static const uint8_t identity[] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
+
     memset(out, 0, 128);
-    memcpy(out, "\177ELF\2\1\1", 7);
+    memcpy(out, identity, sizeof identity);
     store_le16(out + 16, 2);
     store_le16(out + 18, ELF_MACHINE_RISCV);
     store_le32(out + 20, 1);
@@ -172,6 +174,7 @@ static void judge(struct test *t, const uint8_t *bytes, size_t size, uint64_t fi
 TEST(no_file_confuses_the_recognition)
 {
     static const uint32_t words[] = {0x0000006f};
+    static const uint8_t pe[] = {'P', 'E', 0, 0, 0x64, 0x50};
     uint64_t random = 88172645463325252ull;
     uint8_t elf[512], noise[1200];
     size_t bytes = make_elf(elf, words, ARRAY_LEN(words));
@@ -189,10 +192,10 @@ TEST(no_file_confuses_the_recognition)
     for (unsigned n = 0; n < 20000; n++) {
         for (size_t k = 0; k < sizeof noise; k++)
             noise[k] = (uint8_t)next_random(&random);
-        memcpy(noise, "MZ", 2);
+        memcpy(noise, "MZ", 3);
         store_le32(noise + 60, (uint32_t)next_random(&random) % 1300);
         if (load_le32(noise + 60) < 1190)
-            memcpy(noise + load_le32(noise + 60), "PE\0\0\x64\x50", 6);
+            memcpy(noise + load_le32(noise + 60), pe, sizeof pe);
         judge(t, noise, sizeof noise, sizeof noise);
     }
 }
