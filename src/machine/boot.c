@@ -3,8 +3,9 @@
  *   0x80000000  firmware, or a program that is linked there
  *   0x80200000  kernel (or its own text offset)
  *   ...
- *               initial RAM disk
- *   top         device tree; at most 3 GiB, as QEMU places it for 32-bit firmware
+ *               device tree
+ *   top         initial RAM disk; where it can, both below 3 GiB, as QEMU does it for
+ *               firmware that thinks in 32 bits
  *
  * Bytes of files are read straight into guest memory where they need no unpacking. The
  * files stay open: a reboot loads them anew. */
@@ -82,12 +83,25 @@ static unsigned long long mib_up(uint64_t bytes)
     return (bytes >> 20) + (bytes % (1u << 20) != 0);
 }
 
-static cosm_status too_small(const struct machine *machine, const char *name, uint64_t needed,
+static uint64_t dtb_area(const struct machine *machine)
+{
+    return align_up(DTB_ROOM + machine->boot.dtb.size, RAM_PAGE);
+}
+
+/* `taken` bytes of memory are used up by kernel and firmware; tells what all needs. */
+static cosm_status too_small(const struct machine *machine, const char *name, uint64_t taken,
                              struct cosm_error *err)
 {
-    return cosm_fail(
-        err, COSM_LIMIT, "%s: does not fit in %llu MiB of memory: it needs %llu MiB, give -m %lluM",
-        name, (unsigned long long)(machine->ram.size >> 20), mib_up(needed), mib_up(needed));
+    uint64_t needed = HUGE; /* what alignment may cost */
+
+    if (!checked_add(needed, taken, &needed) ||
+        !checked_add(needed, machine->boot.initrd.size + dtb_area(machine), &needed) ||
+        needed > RAM_MAX)
+        return cosm_fail(err, COSM_LIMIT, "%s: is too big for any memory of this board (%llu GiB)",
+                         name, (unsigned long long)(RAM_MAX >> 30));
+    return cosm_fail(err, COSM_LIMIT,
+                     "%s: does not fit in %llu MiB of memory: give at least -m %lluM", name,
+                     (unsigned long long)(machine->ram.size >> 20), mib_up(needed));
 }
 
 static cosm_status read_file(struct machine *machine, const struct boot_file *file, uint64_t limit,
@@ -329,11 +343,6 @@ static cosm_status load_firmware(struct load *load, struct cosm_error *err)
 
 /* --- initial RAM disk and device tree ------------------------------------------------- */
 
-static uint64_t dtb_room(const struct machine *machine)
-{
-    return align_up(DTB_ROOM + machine->boot.dtb.size, RAM_PAGE);
-}
-
 static uint64_t low_top(const struct machine *machine)
 {
     return ram_end(machine) < TOP_MAX ? ram_end(machine) : TOP_MAX;
@@ -350,43 +359,41 @@ static uint64_t below(uint64_t top, uint64_t bytes, uint64_t floor, uint64_t ali
     return start >= floor ? start : 0;
 }
 
-static cosm_status place_tree(struct load *load, struct cosm_error *err)
-{
-    struct machine *machine = load->machine;
-    struct boot *boot = &machine->boot;
-    uint64_t room = dtb_room(machine);
-
-    boot->dtb_address = below(low_top(machine), room, load->end, HUGE);
-    if (!boot->dtb_address)
-        boot->dtb_address = below(low_top(machine), room, load->end, RAM_PAGE);
-    if (!boot->dtb_address)
-        return too_small(machine, load->name, load->end - RAM_BASE + room, err);
-    return COSM_OK;
-}
-
-/* Below the tree, or above 3 GiB when it is too big for that. */
+/* As high as 3 GiB allow, or at the very top when it is too big for that. */
 static cosm_status place_initrd(struct load *load, struct cosm_error *err)
 {
     struct machine *machine = load->machine;
     struct boot *boot = &machine->boot;
-    uint64_t size = boot->initrd.size, start;
+    uint64_t size = boot->initrd.size, floor = load->end + dtb_area(machine), start;
 
     boot->initrd_start = boot->initrd_end = 0;
     if (!boot->initrd.path)
         return COSM_OK;
-    start = below(boot->dtb_address, size, load->end, RAM_PAGE);
+    start = below(low_top(machine), size, floor, RAM_PAGE);
     if (!start)
-        start = below(ram_end(machine), size, TOP_MAX, RAM_PAGE);
-    if (!start && size > RAM_MAX)
-        return cosm_fail(err, COSM_BAD_ARG, "%s: %llu MiB is no initial RAM disk",
-                         boot->initrd.path, mib_up(size));
+        start = below(ram_end(machine), size, floor, RAM_PAGE);
     if (!start)
-        return too_small(machine, boot->initrd.path,
-                         align_up(load->end - RAM_BASE + size + dtb_room(machine), HUGE) + HUGE,
-                         err);
+        return too_small(machine, boot->initrd.path, load->end - RAM_BASE, err);
     boot->initrd_start = start;
     boot->initrd_end = start + size;
     return read_into(machine, &boot->initrd, ram_at(&machine->ram, start, size), err);
+}
+
+/* Below the initial RAM disk. */
+static cosm_status place_tree(struct load *load, struct cosm_error *err)
+{
+    struct machine *machine = load->machine;
+    struct boot *boot = &machine->boot;
+    uint64_t top = low_top(machine), area = dtb_area(machine);
+
+    if (boot->initrd_end && boot->initrd_start < top)
+        top = boot->initrd_start;
+    boot->dtb_address = below(top, area, load->end, HUGE);
+    if (!boot->dtb_address)
+        boot->dtb_address = below(top, area, load->end, RAM_PAGE);
+    if (!boot->dtb_address)
+        return too_small(machine, load->name, load->end - RAM_BASE, err);
+    return COSM_OK;
 }
 
 static cosm_status load_tree(struct machine *machine, struct cosm_error *err)
@@ -400,9 +407,9 @@ static cosm_status load_tree(struct machine *machine, struct cosm_error *err)
     if (status == COSM_OK)
         status = dtb_build(machine, boot->dtb.path ? &given : NULL, err);
     blob_free(machine->host, &given);
-    if (status == COSM_OK && boot->dtb_size > dtb_room(machine))
+    if (status == COSM_OK && boot->dtb_size > dtb_area(machine))
         status = cosm_fail(err, COSM_LIMIT, "the device tree has %zu bytes, at most %llu fit",
-                           boot->dtb_size, (unsigned long long)dtb_room(machine));
+                           boot->dtb_size, (unsigned long long)dtb_area(machine));
     if (status == COSM_OK)
         ram_write(&machine->ram, boot->dtb_address, boot->dtb_bytes, boot->dtb_size);
     return status;
@@ -496,9 +503,9 @@ cosm_status boot_load(struct machine *machine, struct cosm_error *err)
     if (status == COSM_OK)
         status = load_kernel(&load, err);
     if (status == COSM_OK)
-        status = place_tree(&load, err);
-    if (status == COSM_OK)
         status = place_initrd(&load, err);
+    if (status == COSM_OK)
+        status = place_tree(&load, err);
     if (status == COSM_OK)
         status = load_tree(machine, err);
     if (status != COSM_OK)

@@ -3,12 +3,12 @@
  * Reference: Devicetree Specification 0.4; Linux, Documentation/devicetree/bindings:
  * riscv/cpus.yaml, riscv/extensions.yaml, power/reset/syscon-*.yaml; node names as on
  * QEMU's virt board. Devices describe themselves (device_describe). */
-#include <libfdt.h>
 #include <stdio.h>
 
 #include "base/os.h"
 #include "base/status.h"
 #include "bus/fdt.h"
+#include "machine/dtb_given.h"
 #include "machine/machine_int.h"
 
 #define SEED_BYTES 32u
@@ -172,15 +172,14 @@ static void describe_board(struct machine *machine, struct fdt *fdt, const uint8
     fdt_end(fdt);
 }
 
-/* Replaces the machine's tree by a copy of `bytes`, with `room` more. */
-static cosm_status keep(struct machine *machine, const void *bytes, size_t size, size_t room,
+static cosm_status keep(struct machine *machine, const void *bytes, size_t size,
                         struct cosm_error *err)
 {
     struct boot *boot = &machine->boot;
 
     mem_free(machine->host, boot->dtb_bytes, boot->dtb_size);
-    boot->dtb_bytes = mem_new(machine->host, size + room);
-    boot->dtb_size = boot->dtb_bytes ? size + room : 0;
+    boot->dtb_bytes = mem_new(machine->host, size);
+    boot->dtb_size = boot->dtb_bytes ? size : 0;
     if (!boot->dtb_bytes)
         return cosm_fail(err, COSM_NO_MEMORY, "no memory for the device tree");
     memcpy(boot->dtb_bytes, bytes, size);
@@ -202,70 +201,27 @@ static cosm_status generate(struct machine *machine, struct cosm_error *err)
     describe_board(machine, fdt, seed);
     status = fdt_blob(fdt, &blob, &size, err);
     if (status == COSM_OK)
-        status = keep(machine, blob, size, 0, err);
+        status = keep(machine, blob, size, err);
     fdt_close(fdt);
     return status;
 }
 
 /* --- a given tree ------------------------------------------------------------------------- */
 
-cosm_status dtb_check(const void *bytes, size_t size, const char *name, struct cosm_error *err)
-{
-    int error = -FDT_ERR_TRUNCATED;
-
-#ifdef COSM_PLANTED_BUGS /* length: the header says how long it is; order: says so first */
-    if (fdt_totalsize(bytes) >= sizeof(struct fdt_header))
-        error = fdt_check_full(bytes, fdt_totalsize(bytes));
-#else
-    if (size >= sizeof(struct fdt_header))
-        error = fdt_check_full(bytes, size);
-#endif
-    if (error == -FDT_ERR_BADMAGIC)
-        return cosm_fail(err, COSM_BAD_IMAGE, "%s: is no flattened device tree (make one with dtc)",
-                         name);
-    if (error)
-        return cosm_fail(err, COSM_BAD_IMAGE, "%s: damaged device tree: %s", name,
-                         fdt_strerror(error));
-    return COSM_OK;
-}
-
-/* What only the board knows: where the initial RAM disk is, and the command line. */
-static int complete(void *fdt, const struct boot *boot)
-{
-    int node = fdt_path_offset(fdt, "/chosen"), error = 0;
-
-    if (node == -FDT_ERR_NOTFOUND)
-        node = fdt_add_subnode(fdt, 0, "chosen");
-    if (node < 0)
-        return node;
-    if (boot->append)
-        error = fdt_setprop(fdt, node, "bootargs", boot->append, (int)strlen(boot->append) + 1);
-    if (!error && boot->initrd_end)
-        error = fdt_setprop_u64(fdt, node, "linux,initrd-start", boot->initrd_start);
-    if (!error && boot->initrd_end)
-        error = fdt_setprop_u64(fdt, node, "linux,initrd-end", boot->initrd_end);
-    return error;
-}
-
 static cosm_status take_given(struct machine *machine, const struct blob *given,
                               struct cosm_error *err)
 {
     struct boot *boot = &machine->boot;
-    size_t room = 1024 + (boot->append ? strlen(boot->append) : 0);
-    cosm_status status = dtb_check(given->bytes, given->size, boot->dtb.path, err);
-    int error;
+    struct dtb_chosen chosen = {boot->append, boot->initrd_start, boot->initrd_end};
+    size_t bytes = dtb_room(given->size, &chosen);
 
-    if (status == COSM_OK)
-        status = keep(machine, given->bytes, given->size, room, err);
-    if (status != COSM_OK)
-        return status;
-    error = fdt_open_into(boot->dtb_bytes, boot->dtb_bytes, (int)boot->dtb_size);
-    if (!error)
-        error = complete(boot->dtb_bytes, boot);
-    if (error)
-        return cosm_fail(err, COSM_BAD_IMAGE, "%s: cannot complete /chosen: %s", boot->dtb.path,
-                         fdt_strerror(error));
-    return COSM_OK;
+    mem_free(machine->host, boot->dtb_bytes, boot->dtb_size);
+    boot->dtb_bytes = mem_new(machine->host, bytes);
+    boot->dtb_size = boot->dtb_bytes ? bytes : 0;
+    if (!boot->dtb_bytes)
+        return cosm_fail(err, COSM_NO_MEMORY, "no memory for the device tree");
+    return dtb_complete(boot->dtb_bytes, bytes, given->bytes, given->size, &chosen, boot->dtb.path,
+                        err);
 }
 
 cosm_status dtb_build(struct machine *machine, const struct blob *given, struct cosm_error *err)

@@ -96,15 +96,10 @@ static cosm_status add_segment(struct elf_file *elf, const uint8_t *header, cons
         .memory_bytes = load_le64(header + P_MEMSZ),
     };
     uint64_t end;
-#ifdef COSM_PLANTED_BUGS /* length: believes the end of the segment */
-    bool is_inside = segment.offset <= elf->size;
-#else
-    bool is_inside = range_fits(segment.offset, segment.file_bytes, elf->size);
-#endif
 
     if (load_le32(header + P_TYPE) != PT_LOAD || segment.memory_bytes == 0)
         return COSM_OK;
-    if (!is_inside)
+    if (!range_fits(segment.offset, segment.file_bytes, elf->size))
         return cosm_fail(err, COSM_BAD_IMAGE,
                          "%s: truncated: a segment ends at byte %llu, the file at %llu", name,
                          (unsigned long long)(segment.offset + segment.file_bytes),
@@ -113,17 +108,10 @@ static cosm_status add_segment(struct elf_file *elf, const uint8_t *header, cons
         !checked_add(segment.physical, segment.memory_bytes, &end))
         return cosm_fail(err, COSM_BAD_IMAGE, "%s: a segment at %#llx contradicts itself", name,
                          (unsigned long long)segment.physical);
-#ifdef COSM_PLANTED_BUGS /* order: looks for room after it has taken it */
-    elf->segments[elf->count++] = segment;
-    if (elf->count > ELF_SEGMENTS_MAX)
-#else
     if (elf->count == ELF_SEGMENTS_MAX)
-#endif
         return cosm_fail(err, COSM_UNSUPPORTED, "%s: more than %d segments", name,
                          ELF_SEGMENTS_MAX);
-#ifndef COSM_PLANTED_BUGS
     elf->segments[elf->count++] = segment;
-#endif
     elf->low = segment.physical < elf->low ? segment.physical : elf->low;
     elf->high = end > elf->high ? end : elf->high;
     return COSM_OK;
@@ -136,7 +124,11 @@ static cosm_status read_segments(struct elf_file *elf, const char *name, struct 
     uint64_t each = load_le16(elf->bytes + E_PHENTSIZE);
     cosm_status status = COSM_OK;
 
+#ifdef COSM_PLANTED_BUGS /* order: reads the headers before it knows that the file has them */
+    if (count > 0 && each < PHDR_BYTES)
+#else
     if (count > 0 && (each < PHDR_BYTES || !range_fits(at, count * each, elf->size)))
+#endif
         return cosm_fail(err, COSM_BAD_IMAGE, "%s: truncated: its program headers are outside",
                          name);
     elf->low = UINT64_MAX;
@@ -202,8 +194,10 @@ bool elf_file_symbol(const struct elf_file *elf, const char *symbol, uint64_t *v
         const uint8_t *row = elf->bytes + elf->symbols + i * SYM_BYTES;
         uint32_t at = load_le32(row + ST_NAME);
 
+#ifndef COSM_PLANTED_BUGS /* length: believes that the name ends inside the table */
         if (!range_fits(at, bytes, elf->string_bytes))
             continue;
+#endif
         if (memcmp(elf->bytes + elf->strings + at, symbol, bytes) == 0) {
             *value = load_le64(row + ST_VALUE);
             return true;

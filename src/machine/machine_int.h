@@ -185,8 +185,6 @@ void boot_start(struct machine *machine);
 /* dtb.c: makes machine->boot.dtb_bytes from the board and boot.initrd_*, or from the
  * file `given` (when not NULL), which is checked and gets /chosen completed. */
 cosm_status dtb_build(struct machine *machine, const struct blob *given, struct cosm_error *err);
-/* A given tree as such: well-formed and of sensible size. Pure. */
-cosm_status dtb_check(const void *bytes, size_t size, const char *name, struct cosm_error *err);
 
 /* The ISA as the tree tells it: lower case, in canonical order. */
 extern const char *const isa_extensions[];
