@@ -29,10 +29,10 @@ class Tally:
         for line in text.splitlines():
             match = TAP.match(line)
             if not match:
-                if line.startswith('#'):
+                if line.startswith('#') and 'repeat with:' in line and bad:
+                    self.failed[-1][2].append(line[1:].strip())
+                elif line.startswith('#'):
                     notes.append(line)
-                    if 'repeat with:' in line and bad:
-                        self.failed[-1][2].append(line[1:].strip())
                 elif line.startswith('Bail out!'):
                     bad += 1
                     self.failed.append((where, line, notes[-10:] + [repeat]))
