@@ -1,7 +1,7 @@
 #!/bin/sh
 # tools/demo.sh: what ./dev demo shows: an unmodified Debian kernel and busybox, fetched from a
 # Debian mirror once, booted to a shell. Without a terminal on standard input nobody could type,
-# so a short command is typed instead, and the guest powered off.
+# so this does: two commands, and the guest powered off.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -10,5 +10,17 @@ if [ -t 0 ]; then
     echo "Booting Debian's kernel; Ctrl-] leaves."
     exec out/cosm run debian
 fi
-# The guest's terminal keeps what is typed before its shell asks for it; poweroff needs no init.
-printf 'uname -a; cat /proc/cpuinfo; poweroff -f\n' | out/cosm run debian --timeout 170s
+
+# What is typed before the guest's terminal is ready is lost, as on any serial line; so the
+# console is watched for the shell's greeting.
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+mkfifo "$folder/in"
+exec 3<>"$folder/in"
+{ out/cosm run debian --timeout 170s <"$folder/in" 3>&-; echo $? >"$folder/status"; } |
+    tee "$folder/console" &
+while [ ! -s "$folder/status" ] && ! grep -qs 'built-in shell' "$folder/console"; do sleep 1; done
+sleep 1
+printf 'uname -a\nnproc\npoweroff -f\n' >&3
+wait
+exit "$(cat "$folder/status")"
