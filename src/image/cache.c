@@ -261,8 +261,6 @@ cosm_status cache_store(struct host *host, const char *cache, const struct manif
         if (status)
             file_discard(new);
     }
-    if (!status)
-        status = folder_sync(host, cache, err);
     buffer_free(host, &text);
     return status;
 }

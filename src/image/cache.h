@@ -44,7 +44,8 @@ cosm_status cache_lock(struct host *host, const char *cache, int *lock, struct c
  * COSM_NOT_FOUND: no such image. COSM_BAD_IMAGE: not as it was written. */
 cosm_status cache_load(struct host *host, const char *cache, const struct image_name *image,
                        struct manifest *manifest, struct cosm_error *err);
-/* Writes the manifest, by rename. The files it names must be on disk already. */
+/* Writes the manifest, by rename: on failure the old one stands. The files it names must
+ * be on disk already. */
 cosm_status cache_store(struct host *host, const char *cache, const struct manifest *manifest,
                         struct cosm_error *err);
 /* Removes the manifest. */

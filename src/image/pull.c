@@ -235,9 +235,9 @@ static cosm_status publish(struct pull *pull, struct cosm_error *err)
         status = cache_store(pull->host, pull->cache, &pull->new, err);
     if (status)
         return status;
-    pull->work[0] = '\0'; /* it is the cache's from here */
+    pull->work[0] = '\0'; /* it is the cache's from here, also when the rest fails */
     folder_discard(pull->download);
-    return COSM_OK;
+    return folder_sync(pull->host, pull->cache, err);
 }
 
 /* Is what the cache holds what this cosm would make of the mirror's list? */
