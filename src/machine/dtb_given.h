@@ -1,4 +1,5 @@
-/* machine/dtb_given.h: a device tree that the user gives, hostile bytes. Pure functions. */
+/* machine/dtb_given.h: a device tree that the user gives, hostile bytes. Pure functions.
+ * libfdt wants trees aligned to 8 bytes; so do these. */
 #ifndef MACHINE_DTB_GIVEN_H
 #define MACHINE_DTB_GIVEN_H
 

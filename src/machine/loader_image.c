@@ -76,7 +76,11 @@ static cosm_status check_pe(const uint8_t *bytes, size_t size, const char *name,
     if (!has(bytes, size, 0, "MZ", 2) || size < LINUX_HEADER_BYTES)
         return COSM_OK;
     at = load_le32(bytes + PE_OFFSET);
+#ifdef COSM_PLANTED_BUGS /* length: the machine is behind the signature */
+    if (!has(bytes, size, at, "PE\0\0", 4))
+#else
     if (!has(bytes, size, at, "PE\0\0", 4) || !range_fits(at, 6, size))
+#endif
         return COSM_OK;
     machine = load_le16(bytes + at + 4);
     if (machine == PE_RISCV64)
@@ -193,12 +197,10 @@ static cosm_status unpack_zboot(struct host *host, struct blob *blob, uint64_t l
     const char *type = (const char *)blob->bytes + ZBOOT_TYPE;
     size_t type_bytes = strnlen(type, ZBOOT_HEADER_BYTES - ZBOOT_TYPE);
 
-#ifndef COSM_PLANTED_BUGS /* length: believes where the payload ends */
     if (!range_fits(start, size, blob->size))
         return cosm_fail(err, COSM_BAD_IMAGE,
                          "%s: truncated: its payload ends at byte %llu, the file at %zu", name,
                          (unsigned long long)(start + size), blob->size);
-#endif
     for (unsigned i = 0; i < ARRAY_LEN(packings); i++)
         if (strncmp(type, packings[i].zboot_type, type_bytes + 1) == 0)
             return replace_unpacked(host, blob, start, size, i, limit, name, err);
