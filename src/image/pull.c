@@ -80,6 +80,8 @@ static cosm_status read_release(struct pull *pull, struct cosm_error *err)
     snprintf(url, sizeof url, "%s/dists/%s/InRelease", pull->mirror, suite);
     if (!status)
         status = fetch_file(pull->host, &fetch, pull->progress, err);
+    if (status == COSM_NOT_FOUND)
+        status = cosm_fail(err, status, "%s: the mirror has no suite %s", url, suite);
     if (!status)
         status = verify_clearsigned(pull->host, pull->work, pull->options->keyring, &text, err);
     if (!status)

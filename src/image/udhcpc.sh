@@ -1,5 +1,6 @@
 #!/bin/sh
 # /etc/udhcpc.script: does what the DHCP server said (busybox's udhcpc calls it).
+# shellcheck disable=SC2154 # udhcpc sets interface, ip, mask, router and dns
 case $1 in
 deconfig)
     ip -4 addr flush dev "$interface"
