@@ -1,14 +1,16 @@
 /* Whole layers under fault injection: every allocation and host call of each fails in
  * turn. A new device is in here by its row in dev/classes.def. */
+#include <elf.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-#include "base/os.h"
 #include "bus/fdt.h"
 #include "dev/aclint.h"
 #include "dev/classes.h"
 #include "dev/plic.h"
 #include "engine/vcpu.h"
 #include "fault_loop.h"
+#include "machine/machine.h"
 
 /* The loop itself: code with known mistakes must be found out. */
 static cosm_status forgets(struct host *host, void *ctx, struct cosm_error *err)
@@ -211,6 +213,88 @@ TEST(every_device_survives_every_failure)
         fault_loop(t, classes[i]->name, device_attempt, (void *)(uintptr_t)classes[i]);
 }
 
+/* A guest that powers its machine off, as an ELF file. */
+static bool write_guest(const char *path)
+{
+    static const uint32_t code[] = {
+        0x001002b7, /* lui   t0, 0x100     the syscon */
+        0x00005337, /* lui   t1, 0x5 */
+        0x55530313, /* addi  t1, t1, 0x555 */
+        0x0062a023, /* sw    t1, 0(t0) */
+        0x0000006f, /* j     . */
+    };
+    struct {
+        Elf64_Ehdr head;
+        Elf64_Phdr segment;
+        uint32_t code[5];
+    } file = {
+        .head = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+                             EV_CURRENT},
+                 .e_type = ET_EXEC,
+                 .e_machine = EM_RISCV,
+                 .e_version = EV_CURRENT,
+                 .e_entry = 0x80000000,
+                 .e_phoff = sizeof(Elf64_Ehdr),
+                 .e_ehsize = sizeof(Elf64_Ehdr),
+                 .e_phentsize = sizeof(Elf64_Phdr),
+                 .e_phnum = 1},
+        .segment = {.p_type = PT_LOAD,
+                    .p_flags = PF_R | PF_X,
+                    .p_offset = sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr),
+                    .p_vaddr = 0x80000000,
+                    .p_paddr = 0x80000000,
+                    .p_filesz = sizeof code,
+                    .p_memsz = sizeof code},
+    };
+    FILE *out = fopen(path, "wb");
+    bool is_written;
+
+    memcpy(file.code, code, sizeof code);
+    is_written = out && fwrite(&file, sizeof file, 1, out) == 1;
+    return out && fclose(out) == 0 && is_written;
+}
+
+/* Made, run to its power-off, and unmade. */
+static cosm_status machine_attempt(struct host *host, void *ctx, struct cosm_error *err)
+{
+    const struct machine_config *config = ctx;
+    struct machine_result result = {.end = MACHINE_STUCK};
+    struct machine *machine = NULL;
+    cosm_status status = machine_open(&machine, host, config, err);
+
+    if (status == COSM_OK)
+        status = machine_run(machine, UINT64_MAX, &result, err);
+    if (status == COSM_OK && result.end != MACHINE_POWEROFF)
+        status = cosm_fail(err, COSM_BAD_IMAGE, "the guest ended as %d", result.end);
+    machine_close(machine);
+    return status;
+}
+
+TEST(a_machine_survives_every_failure)
+{
+    char folder[] = "/tmp/cosm-faults-XXXXXX", kernel[64], disk[64];
+    struct machine_config config = {.ram_bytes = 2 << 20,
+                                    .harts = 2,
+                                    .console_in = -1,
+                                    .console_out = -1,
+                                    .kernel = kernel,
+                                    .disks = {{.path = disk}},
+                                    .disk_count = 1};
+
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(kernel, sizeof kernel, "%s/kernel", folder);
+    snprintf(disk, sizeof disk, "%s/disk", folder);
+    CHECK(write_guest(kernel));
+    CHECK(write_guest(disk) && truncate(disk, 4096) == 0);
+    fault_loop(t, "machine, host's clock", machine_attempt, &config);
+    config.clock = MACHINE_CLOCK_INSN;
+    config.console = MACHINE_CONSOLE_VIRTIO;
+    fault_loop(t, "machine, counted clock", machine_attempt, &config);
+    unlink(kernel);
+    unlink(disk);
+    rmdir(folder);
+}
+
 TESTS("faults", RUN(the_loop_finds_a_leak_and_a_missing_message), RUN(ram_survives_every_failure),
       RUN(a_group_of_vcpus_survives_every_failure), RUN(a_device_tree_survives_every_failure),
-      RUN(every_device_survives_every_failure))
+      RUN(every_device_survives_every_failure), RUN(a_machine_survives_every_failure))
