@@ -1,6 +1,7 @@
 #include "riscv/fast.h"
 
 #include "riscv/exec.h"
+#include "riscv/fast_int.h"
 #include "riscv/mmu.h"
 #include "riscv/priv.h"
 
@@ -150,16 +151,17 @@ const struct rv_insn *rv_fast_find(struct rv_hart *h, uint64_t pc)
     return find_slot(h, pc);
 }
 
-/* Which handlers a row has, by its format. PLAIN rows fall through; BRANCH rows have
- * near and far forms; CALL rows run exec.c's function and fall through; SYSTEM rows do
- * too and then leave, since anything may have changed. */
-#define KIND_R       PLAIN
-#define KIND_R1      PLAIN
-#define KIND_I       PLAIN
-#define KIND_SH      PLAIN
-#define KIND_L       PLAIN
-#define KIND_S       PLAIN
-#define KIND_U       PLAIN
+/* Which handlers a row has, by its format. ALU, MEMORY and PLAIN rows fall through (the
+ * first two can be paired); BRANCH and JUMP rows have near and far forms; CALL rows run
+ * exec.c's function and fall through; SYSTEM rows do too and then leave, since anything
+ * may have changed. */
+#define KIND_R       ALU
+#define KIND_R1      ALU
+#define KIND_I       ALU
+#define KIND_SH      ALU
+#define KIND_L       MEMORY
+#define KIND_S       MEMORY
+#define KIND_U       ALU
 #define KIND_JR      PLAIN
 #define KIND_FENCE   PLAIN
 #define KIND_MOP_R   PLAIN
@@ -178,7 +180,7 @@ const struct rv_insn *rv_fast_find(struct rv_hart *h, uint64_t pc)
 #define KIND_S_fx    PLAIN
 #define KIND_LI_f    PLAIN
 #define KIND_B       BRANCH
-#define KIND_J       BRANCH
+#define KIND_J       JUMP
 #define KIND_LR      CALL
 #define KIND_AMO     CALL
 #define KIND_CBO     CALL
@@ -219,17 +221,42 @@ const struct rv_insn *rv_fast_find(struct rv_hart *h, uint64_t pc)
 
 #define HELPER(fn) BAIL;
 
-/* Variants of a row's handler. SYSTEM rows have no 16-bit form: their HALF handler is
- * the quiet one, which need not leave. */
-enum variant { WORD, HALF, WORD_BACK, HALF_BACK, WORD_FAR, HALF_FAR, VARIANTS };
-enum special { UNDECODED, PAGE_END, STEP, ILLEGAL };
-
-static void decode_at(struct rv_hart *h, const struct rv_insn *i);
+/* Reading for pairs: run_NAME does the row on slot `i`, or returns false when the plain
+ * reading must; holds_NAME tells whether a branch is taken. */
+#define ROW_FUNCTION(name, ...)                                                                    \
+    static inline __attribute__((always_inline, unused)) bool name(struct rv_hart *h,              \
+                                                                   const struct rv_insn *i)        \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+#define ROW_ALU(name, ext, ...)    ROW_FUNCTION(run_##name, __VA_ARGS__ return true;)
+#define ROW_MEMORY(name, ext, ...) ROW_FUNCTION(run_##name, __VA_ARGS__ return true;)
+#define ROW_BRANCH(name, ext, ...) ROW_FUNCTION(holds_##name, __VA_ARGS__)
+#define ROW_JUMP(...)
+#define ROW_PLAIN(...)
+#define ROW_CALL(...)
+#define ROW_SYSTEM(...)
+#pragma push_macro("BAIL")
+#pragma push_macro("BRANCH")
+#undef BAIL
+#undef BRANCH
+#define BAIL      return false
+#define BRANCH(c) return (c);
+#include "riscv/insn.def"
+#pragma pop_macro("BAIL")
+#pragma pop_macro("BRANCH")
+#undef ROW_ALU
+#undef ROW_MEMORY
+#undef ROW_BRANCH
+#undef ROW_JUMP
+#undef ROW_PLAIN
+#undef ROW_CALL
+#undef ROW_SYSTEM
 
 #if defined(RV_DISPATCH_GOTO)
 /* One function holds all handlers; with `list` it only tells where they are. */
 static enum rv_fast_exit threaded(struct rv_hart *h, const struct rv_insn *i,
-                                  const void *const **list)
+                                  const struct rv_handlers **list)
 {
     int64_t budget;
 
@@ -244,7 +271,7 @@ static enum rv_fast_exit threaded(struct rv_hart *h, const struct rv_insn *i,
 
     /* The special handlers. None of them counts an instruction. */
     BEGIN(special_undecoded)
-    decode_at(h, i);
+    rv_fast_decode((struct rv_insn *)(uintptr_t)i, (unsigned)(PC % RAM_PAGE));
     GO;
     END
 
@@ -271,6 +298,9 @@ static enum rv_fast_exit threaded(struct rv_hart *h, const struct rv_insn *i,
 
 /* First reading: everything but branches. */
 #define ROW_BRANCH(...)
+#define ROW_JUMP(...)
+#define ROW_ALU    ROW_PLAIN
+#define ROW_MEMORY ROW_PLAIN
 #define ROW_CALL(name, ext, ...) EMIT(name##_word, name, 4, __VA_ARGS__)
 #define ROW_PLAIN(name, ext, ...)                                                                  \
     EMIT(name##_word, name, 4, __VA_ARGS__)                                                        \
@@ -291,10 +321,12 @@ static enum rv_fast_exit threaded(struct rv_hart *h, const struct rv_insn *i,
 #undef ROW_SYSTEM
 
 /* Then branches and jal, once for each place where the target can be. */
+#undef ROW_JUMP
 #define ROW_CALL(...)
 #define ROW_PLAIN(...)
 #define ROW_SYSTEM(...)
-#define TAKE TAKE_FORWARD
+#define ROW_JUMP ROW_BRANCH
+#define TAKE     TAKE_FORWARD
 #define ROW_BRANCH(name, ext, ...)                                                                 \
     EMIT(name##_word, name, 4, __VA_ARGS__)                                                        \
     EMIT(name##_half, name, 2, __VA_ARGS__)
@@ -317,7 +349,51 @@ static enum rv_fast_exit threaded(struct rv_hart *h, const struct rv_insn *i,
 #undef ROW_CALL
 #undef ROW_PLAIN
 #undef ROW_SYSTEM
+#undef ROW_JUMP
 #undef TAKE
+
+/* Pairs: one handler for each combination of lengths, and of directions of a branch. */
+#define FIRST(name, length)                                                                        \
+    {                                                                                              \
+        enum { SELF = RV_OP_##name, LEN = length };                                                \
+        if (UNLIKELY(!run_##name(h, i)))                                                           \
+            BAIL;                                                                                  \
+        budget--;                                                                                  \
+        ADVANCE(LEN);                                                                              \
+    }
+#define PAIR_PLAIN(label, one, length1, two, length2)                                              \
+    BEGIN(label)                                                                                   \
+    FIRST(one, length1)                                                                            \
+    enum { SELF = RV_OP_##two, LEN = length2 };                                                    \
+    if (UNLIKELY(!run_##two(h, i)))                                                                \
+        BAIL;                                                                                      \
+    CONTINUE;                                                                                      \
+    END
+#define PAIR_TAKING(label, one, length1, two, length2, take)                                       \
+    BEGIN(label)                                                                                   \
+    FIRST(one, length1)                                                                            \
+    enum { SELF = RV_OP_##two, LEN = length2 };                                                    \
+    if (holds_##two(h, i))                                                                         \
+        take;                                                                                      \
+    CONTINUE;                                                                                      \
+    END
+#define RV_PAIR(one, two)                                                                          \
+    PAIR_PLAIN(one##_##two##_44, one, 4, two, 4)                                                   \
+    PAIR_PLAIN(one##_##two##_42, one, 4, two, 2)                                                   \
+    PAIR_PLAIN(one##_##two##_24, one, 2, two, 4)                                                   \
+    PAIR_PLAIN(one##_##two##_22, one, 2, two, 2)
+#define RV_PAIR_BRANCH(one, two)                                                                   \
+    PAIR_TAKING(one##_##two##_44, one, 4, two, 4, TAKE_FORWARD)                                    \
+    PAIR_TAKING(one##_##two##_42, one, 4, two, 2, TAKE_FORWARD)                                    \
+    PAIR_TAKING(one##_##two##_24, one, 2, two, 4, TAKE_FORWARD)                                    \
+    PAIR_TAKING(one##_##two##_22, one, 2, two, 2, TAKE_FORWARD)                                    \
+    PAIR_TAKING(one##_##two##_44_back, one, 4, two, 4, TAKE_BACKWARD)                              \
+    PAIR_TAKING(one##_##two##_42_back, one, 4, two, 2, TAKE_BACKWARD)                              \
+    PAIR_TAKING(one##_##two##_24_back, one, 2, two, 4, TAKE_BACKWARD)                              \
+    PAIR_TAKING(one##_##two##_22_back, one, 2, two, 2, TAKE_BACKWARD)
+#include "riscv/pair.def"
+#undef RV_PAIR
+#undef RV_PAIR_BRANCH
 
 /* Last reading: the table of handlers, VARIANTS a row, then the special ones. */
 #if defined(RV_DISPATCH_GOTO)
@@ -326,7 +402,7 @@ handlers:;
 #else
 #define ADDRESS(label) (const void *)label
 #endif
-#define ENTRY(name, variant, label) [RV_OP_##name * VARIANTS + variant] = ADDRESS(label),
+#define ENTRY(name, variant, label) [RV_OP_##name * RV_VARIANTS + RV_##variant] = ADDRESS(label),
 #define ROW_CALL(name, ext, ...)    ENTRY(name, WORD, name##_word)
 #define ROW_PLAIN(name, ext, ...)                                                                  \
     ENTRY(name, WORD, name##_word) SHORT_##ext(ENTRY(name, HALF, name##_half))
@@ -338,27 +414,45 @@ handlers:;
     ENTRY(name, HALF_BACK, name##_half_back)                                                       \
     ENTRY(name, WORD_FAR, name##_word_far)                                                         \
     ENTRY(name, HALF_FAR, name##_half_far)
-#define SPECIALS (RV_OP_COUNT * VARIANTS)
+#define ROW_JUMP   ROW_BRANCH
+#define ROW_ALU    ROW_PLAIN
+#define ROW_MEMORY ROW_PLAIN
     static const void *const table[] = {
 #include "riscv/insn.def"
-        [SPECIALS + UNDECODED] = ADDRESS(special_undecoded),
-        [SPECIALS + PAGE_END] = ADDRESS(special_page_end),
-        [SPECIALS + STEP] = ADDRESS(special_step),
-        [SPECIALS + ILLEGAL] = ADDRESS(special_illegal),
+        [RV_SPECIAL_UNDECODED] = ADDRESS(special_undecoded),
+        [RV_SPECIAL_PAGE_END] = ADDRESS(special_page_end),
+        [RV_SPECIAL_STEP] = ADDRESS(special_step),
+        [RV_SPECIAL_ILLEGAL] = ADDRESS(special_illegal),
     };
+#define RV_PAIR(one, two)                                                                          \
+    {RV_OP_##one,                                                                                  \
+     RV_OP_##two,                                                                                  \
+     {ADDRESS(one##_##two##_44), ADDRESS(one##_##two##_42), ADDRESS(one##_##two##_24),             \
+      ADDRESS(one##_##two##_22)}},
+#define RV_PAIR_BRANCH(one, two)                                                                   \
+    {RV_OP_##one,                                                                                  \
+     RV_OP_##two,                                                                                  \
+     {ADDRESS(one##_##two##_44), ADDRESS(one##_##two##_42), ADDRESS(one##_##two##_24),             \
+      ADDRESS(one##_##two##_22), ADDRESS(one##_##two##_44_back),                                   \
+      ADDRESS(one##_##two##_42_back), ADDRESS(one##_##two##_24_back),                              \
+      ADDRESS(one##_##two##_22_back)}},
+static const struct rv_pair pairs[] = {
+#include "riscv/pair.def"
+};
+static const struct rv_handlers tables = {table, pairs, ARRAY_LEN(pairs)};
 #if defined(RV_DISPATCH_GOTO)
-    *list = table;
+    *list = &tables;
     return RV_FAST_POLL;
 }
 
 /* clang-format on */
 
-static const void *handler_at(unsigned index)
+const struct rv_handlers *rv_fast_handlers(void)
 {
-    const void *const *list;
+    const struct rv_handlers *list = NULL;
 
     threaded(NULL, NULL, &list);
-    return list[index];
+    return list;
 }
 
 enum rv_fast_exit rv_fast_run(struct rv_hart *h, const struct rv_insn *slot)
@@ -368,9 +462,9 @@ enum rv_fast_exit rv_fast_run(struct rv_hart *h, const struct rv_insn *slot)
 #else
 /* clang-format on */
 
-static const void *handler_at(unsigned index)
+const struct rv_handlers *rv_fast_handlers(void)
 {
-    return table[index];
+    return &tables;
 }
 
 #if defined(RV_DISPATCH_TAIL)
@@ -391,62 +485,3 @@ enum rv_fast_exit rv_fast_run(struct rv_hart *h, const struct rv_insn *slot)
 }
 #endif
 #endif
-
-const void *rv_fast_undecoded(void)
-{
-    return handler_at(SPECIALS + UNDECODED);
-}
-
-const void *rv_fast_page_end(void)
-{
-    return handler_at(SPECIALS + PAGE_END);
-}
-
-/* CSR accesses that change nothing but the register and rd: the FP and counter CSRs,
- * [ms]scratch, sepc, scause, stval. */
-static bool is_quiet(enum rv_op op, const struct rv_insn *i)
-{
-    unsigned csr = (unsigned)i->imm;
-    bool is_csr = op >= RV_OP_csrrw && op <= RV_OP_csrrci;
-
-    return is_csr && (csr <= 0x003 || (csr >= 0x140 && csr <= 0x143) || csr == 0x340 ||
-                      (csr >= 0xc00 && csr <= 0xc02));
-}
-
-static bool is_branch(enum rv_op op)
-{
-    return op >= RV_OP_jal && op <= RV_OP_bgeu && op != RV_OP_jalr;
-}
-
-static enum variant variant_of(enum rv_op op, const struct rv_insn *i, unsigned offset)
-{
-    enum variant length = i->len == 2 || is_quiet(op, i) ? HALF : WORD;
-
-    if (!is_branch(op))
-        return length;
-    if ((unsigned)((int)offset + i->imm) >= RAM_PAGE)
-        return WORD_FAR + length;
-    return i->imm <= 0 ? WORD_BACK + length : WORD + length;
-}
-
-/* Fills the slot that control has just reached. */
-static void decode_at(struct rv_hart *h, const struct rv_insn *i)
-{
-    unsigned offset = (unsigned)(PC % RAM_PAGE);
-    struct rv_code_page *page = (void *)(uintptr_t)(i - offset / 2);
-    uint16_t half = load_le16(page->snapshot + offset);
-    struct rv_insn *slot = &page->slots[offset / 2];
-    const void *run;
-    enum rv_op op;
-
-    if (rv_insn_length(half) == 4 && offset == RAM_PAGE - 2) {
-        slot->run = handler_at(SPECIALS + STEP);
-        return;
-    }
-    op = rv_decode(rv_insn_length(half) == 4 ? load_le32(page->snapshot + offset) : half, slot);
-    if (op == RV_OP_illegal)
-        run = handler_at(SPECIALS + ILLEGAL);
-    else
-        run = handler_at((unsigned)op * VARIANTS + variant_of(op, slot, offset));
-    slot->run = run ? run : handler_at(SPECIALS + STEP);
-}
