@@ -7,10 +7,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#define BIT(n)          (1ull << (n))
-#define ARRAY_LEN(a)    (sizeof(a) / sizeof *(a))
-#define LIKELY(c)       __builtin_expect(!!(c), 1)
-#define UNLIKELY(c)     __builtin_expect(!!(c), 0)
+#define BIT(n)                          (1ull << (n))
+#define ARRAY_LEN(a)                    (sizeof(a) / sizeof *(a))
+#define LIKELY(c)                       __builtin_expect(!!(c), 1)
+#define UNLIKELY(c)                     __builtin_expect(!!(c), 0)
 #define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* True and *out set when the exact result fits; false otherwise. */

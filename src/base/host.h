@@ -64,8 +64,8 @@ void *mem_new(struct host *host, size_t bytes);
 void *mem_resize(struct host *host, void *old, size_t old_bytes, size_t new_bytes);
 void mem_free(struct host *host, void *old, size_t bytes);
 char *mem_strdup(struct host *host, const char *text); /* free with strlen + 1 */
-#define MEM_NEW(host, type)  ((type *)mem_new(host, sizeof(type)))
-#define MEM_FREE(host, ptr)  mem_free(host, ptr, sizeof *(ptr))
+#define MEM_NEW(host, type) ((type *)mem_new(host, sizeof(type)))
+#define MEM_FREE(host, ptr) mem_free(host, ptr, sizeof *(ptr))
 
 /* True when the present host call must fail: sets errno. Every function of os.h asks
  * this first. */

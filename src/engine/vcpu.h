@@ -23,10 +23,10 @@
 
 /* Why engine_run came back. */
 enum vcpu_exit {
-    VCPU_BUDGET,    /* the budget is used up */
-    VCPU_WAIT,      /* the guest waits for an interrupt (WFI, stopped hart) */
-    VCPU_EXITED,    /* VCPU_EXIT was requested */
-    VCPU_POLLED,    /* (guest to engine only) a request bit was seen */
+    VCPU_BUDGET, /* the budget is used up */
+    VCPU_WAIT,   /* the guest waits for an interrupt (WFI, stopped hart) */
+    VCPU_EXITED, /* VCPU_EXIT was requested */
+    VCPU_POLLED, /* (guest to engine only) a request bit was seen */
 };
 
 struct guest;
@@ -67,8 +67,8 @@ void vcpu_kick(struct vcpu *vcpu, unsigned request);
 /* Runs action(ctx) while no vcpu of `set` (bit i: index i) runs. `self` is the calling
  * vcpu or NULL; it is never waited for and itself counts as stopped meanwhile, so two
  * vcpus may stop each other. Must not be called with the bus lock held. */
-void vcpu_stop(struct vcpu_group *group, uint64_t set, struct vcpu *self,
-               void (*action)(void *ctx), void *ctx);
+void vcpu_stop(struct vcpu_group *group, uint64_t set, struct vcpu *self, void (*action)(void *ctx),
+               void *ctx);
 
 /* Sleeps until a kick or deadline_ns (os_clock_ns; UINT64_MAX: no limit). The vcpu
  * counts as stopped. Returns at once if a kick came since the last sleep. */

@@ -28,7 +28,7 @@ struct test {
 #define TEST(name) static void name(struct test *t)
 #define RUN(name)                                                                                  \
     {                                                                                              \
-        #name, name, 0, ""                                                                         \
+#name, name, 0, ""                                                                         \
     }
 
 #define CHECK(condition)                                                                           \
