@@ -113,13 +113,17 @@ static cosm_status take_file(void *ctx, const struct unpack_file *file, struct c
 cosm_status build_take(struct build *build, const char *package_path, const char *label,
                        const struct image_progress *progress, struct cosm_error *err)
 {
-    return unpack_package(build->host, package_path, label, progress, take_file, build, err);
+    return unpack_package(build->host, build->libs, package_path, label, progress, take_file, build,
+                          err);
 }
 
-static cosm_status unpack_module(struct host *host, const struct buffer *packed, struct buffer *elf,
+static cosm_status unpack_module(void *ctx, const struct buffer *packed, struct buffer *elf,
                                  struct cosm_error *err)
 {
-    return unpack_memory(host, packed->bytes, packed->size, MODULE_MAX, elf, err);
+    const struct build *build = ctx;
+
+    return unpack_memory(build->host, build->libs, packed->bytes, packed->size, MODULE_MAX, elf,
+                         err);
 }
 
 static cosm_status check_parts(const struct build *build, struct cosm_error *err)
@@ -141,8 +145,8 @@ static cosm_status write_kernel(struct build *build, const char *folder, struct 
     cosm_status status = path_format(path, err, "%s/kernel", folder);
 
     if (!status)
-        status = unpack_memory(build->host, build->kernel.bytes, build->kernel.size, KERNEL_MAX,
-                               &image, err);
+        status = unpack_memory(build->host, build->libs, build->kernel.bytes, build->kernel.size,
+                               KERNEL_MAX, &image, err);
     if (!status && (image.size < IMAGE_MAGIC_AT + sizeof image_magic ||
                     memcmp(image.bytes + IMAGE_MAGIC_AT, image_magic, sizeof image_magic) != 0))
         status = cosm_fail(err, COSM_BAD_IMAGE, "the kernel is no RISC-V Image");
@@ -155,13 +159,13 @@ static cosm_status write_kernel(struct build *build, const char *folder, struct 
 /* Plain ones first: what is wanted already stays as it is. */
 static cosm_status choose_modules(struct build *build, struct cosm_error *err)
 {
+    struct modules_unpack unpack = {unpack_module, build};
     cosm_status status = COSM_OK;
 
     for (int plain = 1; plain >= 0; plain--) {
         for (size_t i = 0; !status && i < ARRAY_LEN(wanted_modules); i++) {
             if (wanted_modules[i].plain == plain)
-                status = modules_want(&build->modules, wanted_modules[i].name, plain, unpack_module,
-                                      err);
+                status = modules_want(&build->modules, wanted_modules[i].name, plain, &unpack, err);
         }
     }
     return status;

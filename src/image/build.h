@@ -4,12 +4,14 @@
 #define IMAGE_BUILD_H
 
 #include "image/image.h"
+#include "image/libs.h"
 #include "image/modules.h"
 #include "image/sha256.h"
 
-/* What the packages gave so far. Zero it, set host; build_free() at the end. */
+/* What the packages gave so far. Zero it, set host and libs; build_free() at the end. */
 struct build {
     struct host *host;
+    const struct libs *libs;
     char release[128]; /* of the kernel: the name of the modules' folder */
     struct buffer kernel;
     struct buffer busybox;

@@ -1,6 +1,5 @@
 #include "image/fetch.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,6 +22,7 @@
 /* A file on its way. */
 struct transfer {
     struct host *host;
+    const struct libs *libs;
     const struct fetch *fetch;
     const struct image_progress *progress;
     char part[IMAGE_PATH_MAX]; /* where the bytes go until they are verified */
@@ -84,7 +84,7 @@ static CURLcode set_options(CURL *curl, struct transfer *t)
 {
     CURLcode code = CURLE_OK;
 
-#define SET(option, value) (code = code ? code : curl_easy_setopt(curl, option, value))
+#define SET(option, value) (code = code ? code : t->libs->curl_easy_setopt(curl, option, value))
     SET(CURLOPT_URL, t->fetch->url);
     SET(CURLOPT_PROTOCOLS_STR, "http,https,file");
     if (*redirect_schemes(t->fetch->url)) {
@@ -208,14 +208,14 @@ static cosm_status explain(struct transfer *t, CURLcode code, long response, str
                          "%.300s: the server answers %ld", url, response);
     default:
         return cosm_fail(err, COSM_IO, "%.300s: %.150s", url,
-                         t->message[0] ? t->message : curl_easy_strerror(code));
+                         t->message[0] ? t->message : t->libs->curl_easy_strerror(code));
     }
 }
 
 /* Asks once for what is missing. */
 static cosm_status ask(struct transfer *t, CURLcode *code, long *response, struct cosm_error *err)
 {
-    CURL *curl = host_fault(t->host) ? NULL : curl_easy_init();
+    CURL *curl = host_fault(t->host) ? NULL : t->libs->curl_easy_init();
 
     *response = 0;
     t->message[0] = '\0';
@@ -223,9 +223,9 @@ static cosm_status ask(struct transfer *t, CURLcode *code, long *response, struc
         return cosm_fail(err, COSM_NO_MEMORY, "cannot start libcurl");
     *code = set_options(curl, t);
     if (*code == CURLE_OK)
-        *code = curl_easy_perform(curl);
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, response);
-    curl_easy_cleanup(curl);
+        *code = t->libs->curl_easy_perform(curl);
+    t->libs->curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, response);
+    t->libs->curl_easy_cleanup(curl);
     return COSM_OK;
 }
 
@@ -339,10 +339,11 @@ static cosm_status fetch_part(struct transfer *t, struct cosm_error *err)
     return status;
 }
 
-cosm_status fetch_file(struct host *host, const struct fetch *fetch,
+cosm_status fetch_file(struct host *host, const struct libs *libs, const struct fetch *fetch,
                        const struct image_progress *progress, struct cosm_error *err)
 {
-    struct transfer t = {.host = host, .fetch = fetch, .progress = progress, .fd = -1};
+    struct transfer t = {
+        .host = host, .libs = libs, .fetch = fetch, .progress = progress, .fd = -1};
     cosm_status status;
 
     if (is_there(host, fetch))

@@ -4,6 +4,7 @@
 #define IMAGE_FETCH_H
 
 #include "image/image.h"
+#include "image/libs.h"
 
 /* One file to fetch. All text is borrowed for the call. */
 struct fetch {
@@ -25,7 +26,7 @@ struct fetch {
  * COSM_INTERRUPTED     progress gave up; what came is kept
  * COSM_IO              network (after three retries) or disk; what came is kept
  * COSM_BAD_ARG, COSM_PERMISSION, COSM_NO_MEMORY */
-cosm_status fetch_file(struct host *host, const struct fetch *fetch,
+cosm_status fetch_file(struct host *host, const struct libs *libs, const struct fetch *fetch,
                        const struct image_progress *progress, struct cosm_error *err);
 
 #endif

@@ -1,15 +1,19 @@
 #include "image/initrd.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "base/bits.h"
 #include "base/os.h"
 #include "image/files.h"
+
+/* Raise it when the code here makes another initrd of the same parts: then an image made
+ * before is not up to date. */
+#define FORMAT 2u
 
 static const char init_script[] =
 #include "init.sh.inc"
@@ -18,43 +22,51 @@ static const char udhcpc_script[] =
 #include "udhcpc.sh.inc"
     ;
 
-/* The archive being written. */
+/* The archive being written: "newc" (Documentation/driver-api/early-userspace/
+ * buffer-format.rst). An entry is a header of 6 + 13 * 8 digits, its name with a NUL and
+ * its content, each of them filled up with zeros to a multiple of 4. */
 struct writer {
     struct host *host;
-    struct archive *archive;
-    struct archive_entry *entry;
     int fd;
     uint64_t offset;
-    int write_code; /* negative errno of the write that failed */
+    uint32_t inode;
+    int code; /* negative errno of the write that failed */
 };
 
-static la_ssize_t on_write(struct archive *archive, void *ctx, const void *bytes, size_t size)
+static bool write_padded(struct writer *writer, const void *bytes, size_t size)
 {
-    struct writer *writer = ctx;
+    static const char zeros[4] = "";
+    size_t more = -size & 3;
 
-    writer->write_code = os_pwrite_all(writer->host, writer->fd, bytes, size, writer->offset);
-    if (writer->write_code < 0) {
-        archive_set_error(archive, -writer->write_code, "cannot write");
-        return -1;
-    }
-    writer->offset += size;
-    return (la_ssize_t)size;
+    writer->code = os_pwrite_all(writer->host, writer->fd, bytes, size, writer->offset);
+    if (!writer->code && more)
+        writer->code = os_pwrite_all(writer->host, writer->fd, zeros, more, writer->offset + size);
+    writer->offset += size + more;
+    return writer->code == 0;
 }
 
 /* One entry; every other function here ends in it. Owner root, time 0. */
+static bool put_node(struct writer *writer, const char *path, mode_t mode, const void *bytes,
+                     size_t size, dev_t device)
+{
+    char head[128 + IMAGE_PATH_MAX];
+    int used = snprintf(head, sizeof head,
+                        "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x%s",
+                        ++writer->inode, (unsigned)mode, 0, 0, 1, 0, size, 0, 0, major(device),
+                        minor(device), strlen(path) + 1, 0, path);
+
+    if (used < 0 || (size_t)used >= sizeof head || size > UINT32_MAX) {
+        writer->code = -EFBIG;
+        return false;
+    }
+    return write_padded(writer, head, (size_t)used + 1) &&
+           (!size || write_padded(writer, bytes, size));
+}
+
 static bool put(struct writer *writer, const char *path, mode_t mode, const void *bytes,
                 size_t size)
 {
-    struct archive_entry *entry = writer->entry;
-
-    archive_entry_set_pathname(entry, path);
-    archive_entry_set_mode(entry, mode);
-    archive_entry_set_nlink(entry, 1);
-    archive_entry_set_size(entry, (int64_t)size);
-    if (archive_write_header(writer->archive, entry) != ARCHIVE_OK)
-        return false;
-    archive_entry_clear(entry);
-    return !size || archive_write_data(writer->archive, bytes, size) == (la_ssize_t)size;
+    return put_node(writer, path, mode, bytes, size, 0);
 }
 
 static bool put_text(struct writer *writer, const char *path, const char *text)
@@ -64,15 +76,12 @@ static bool put_text(struct writer *writer, const char *path, const char *text)
 
 static bool put_link(struct writer *writer, const char *path, const char *target)
 {
-    archive_entry_set_symlink(writer->entry, target);
-    return put(writer, path, S_IFLNK | 0777, NULL, 0);
+    return put(writer, path, S_IFLNK | 0777, target, strlen(target));
 }
 
-static bool put_device(struct writer *writer, const char *path, unsigned major, unsigned minor)
+static bool put_device(struct writer *writer, const char *path, dev_t device)
 {
-    archive_entry_set_rdevmajor(writer->entry, major);
-    archive_entry_set_rdevminor(writer->entry, minor);
-    return put(writer, path, S_IFCHR | 0600, NULL, 0);
+    return put_node(writer, path, S_IFCHR | 0600, NULL, 0, device);
 }
 
 static bool put_skeleton(struct writer *writer, const struct buffer *busybox)
@@ -100,7 +109,8 @@ static bool put_skeleton(struct writer *writer, const struct buffer *busybox)
     return ok && put(writer, "init", S_IFREG | 0755, init_script, sizeof init_script - 1) &&
            put(writer, "etc/udhcpc.script", S_IFREG | 0755, udhcpc_script,
                sizeof udhcpc_script - 1) &&
-           put_device(writer, "dev/console", 5, 1) && put_device(writer, "dev/null", 1, 3) &&
+           put_device(writer, "dev/console", makedev(5, 1)) &&
+           put_device(writer, "dev/null", makedev(1, 3)) &&
            put(writer, "bin/busybox", S_IFREG | 0755, busybox->bytes, busybox->size) &&
            put_link(writer, "bin/sh", "busybox") &&
            /* the kernel itself calls it, by this name */
@@ -136,67 +146,41 @@ static bool put_modules(struct writer *writer, const struct initrd *initrd,
     return ok;
 }
 
-static bool open_writer(struct writer *writer)
+static bool write_archive(struct writer *writer, const struct initrd *initrd,
+                          const struct buffer *dep, const struct buffer *alias)
 {
-    writer->archive = host_fault(writer->host) ? NULL : archive_write_new();
-    writer->entry = archive_entry_new();
-    return writer->archive && writer->entry &&
-           archive_write_set_format_cpio_newc(writer->archive) == ARCHIVE_OK &&
-           archive_write_add_filter_none(writer->archive) == ARCHIVE_OK &&
-           archive_write_open(writer->archive, writer, NULL, on_write, NULL) == ARCHIVE_OK;
+    return put_skeleton(writer, initrd->busybox) && put_modules(writer, initrd, dep, alias) &&
+           put(writer, "TRAILER!!!", 0, NULL, 0);
 }
 
-static cosm_status explain(const struct writer *writer, const char *path, struct cosm_error *err)
+static cosm_status write_file(struct host *host, const char *path, const struct initrd *initrd,
+                              const struct buffer *dep, const struct buffer *alias,
+                              struct cosm_error *err)
 {
-    const char *text = writer->archive ? archive_error_string(writer->archive) : NULL;
+    struct writer writer = {.host = host};
 
-    if (writer->write_code < 0)
-        return cosm_fail_errno(err, -writer->write_code, "%s", path);
-    if (!writer->archive || !writer->entry || archive_errno(writer->archive) == ENOMEM)
-        return cosm_fail(err, COSM_NO_MEMORY, "%s: no memory to write it", path);
-    return cosm_fail(err, COSM_UNSUPPORTED, "%s: libarchive cannot write it: %.200s", path,
-                     text ? text : "no reason given");
-}
-
-static cosm_status write_archive(struct writer *writer, const char *path,
-                                 const struct initrd *initrd, const struct buffer *dep,
-                                 const struct buffer *alias, struct cosm_error *err)
-{
-    cosm_status status = COSM_OK;
-    int code;
-
-    if (!open_writer(writer) || !put_skeleton(writer, initrd->busybox) ||
-        !put_modules(writer, initrd, dep, alias) ||
-        archive_write_close(writer->archive) != ARCHIVE_OK)
-        status = explain(writer, path, err);
-    archive_entry_free(writer->entry);
-    archive_write_free(writer->archive);
-    if (status)
-        return status;
-    code = os_sync(writer->host, writer->fd);
-    return code < 0 ? cosm_fail_errno(err, -code, "%s", path) : COSM_OK;
+    writer.fd = os_open(host, path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (writer.fd < 0)
+        return cosm_fail_errno(err, -writer.fd, "%s", path);
+    if (write_archive(&writer, initrd, dep, alias))
+        writer.code = os_sync(host, writer.fd);
+    os_close(host, writer.fd);
+    if (writer.code == 0)
+        return COSM_OK;
+    file_discard(path);
+    return cosm_fail_errno(err, -writer.code, "%s", path);
 }
 
 cosm_status initrd_write(struct host *host, const char *path, const struct initrd *initrd,
                          struct cosm_error *err)
 {
-    struct writer writer = {.host = host};
     struct buffer dep = {0}, alias = {0};
     cosm_status status = modules_print_dep(initrd->modules, &dep, err);
 
     if (!status)
         status = modules_print_alias(initrd->modules, &alias, err);
-    if (!status) {
-        writer.fd = os_open(host, path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        if (writer.fd < 0) {
-            status = cosm_fail_errno(err, -writer.fd, "%s", path);
-        } else {
-            status = write_archive(&writer, path, initrd, &dep, &alias, err);
-            os_close(host, writer.fd);
-            if (status)
-                file_discard(path);
-        }
-    }
+    if (!status)
+        status = write_file(host, path, initrd, &dep, &alias, err);
     buffer_free(host, &dep);
     buffer_free(host, &alias);
     return status;
@@ -204,6 +188,9 @@ cosm_status initrd_write(struct host *host, const char *path, const struct initr
 
 void initrd_add_recipe(struct sha256 *sha)
 {
+    static const uint32_t format = FORMAT;
+
+    sha256_feed(sha, &format, sizeof format);
     sha256_feed(sha, init_script, sizeof init_script);
     sha256_feed(sha, udhcpc_script, sizeof udhcpc_script);
 }

@@ -17,7 +17,7 @@ struct initrd {
 };
 
 /* Writes the file; it is on disk at return. COSM_IO (disk full among them),
- * COSM_NO_MEMORY, COSM_UNSUPPORTED. A file begun is removed on failure. */
+ * COSM_NO_MEMORY. A file begun is removed on failure. */
 cosm_status initrd_write(struct host *host, const char *path, const struct initrd *initrd,
                          struct cosm_error *err);
 

@@ -134,7 +134,7 @@ static cosm_status open_depends(const struct module *module, const char **depend
 /* What stays the same while dependencies are followed. */
 struct want {
     struct modules *modules;
-    modules_unpack unpack;
+    const struct modules_unpack *unpack;
     bool plain;
 };
 
@@ -172,7 +172,7 @@ static cosm_status want_module(const struct want *walk, struct module *module, u
     if (module->is_wanted || depth > DEPTH_MAX)
         return cosm_fail(err, COSM_BAD_IMAGE, "%s: depends on itself", module->path);
     module->is_wanted = true;
-    status = walk->unpack(modules->host, &module->packed, &module->elf, err);
+    status = walk->unpack->unpack(walk->unpack->ctx, &module->packed, &module->elf, err);
     set_form(module, walk->plain);
     if (!status)
         status = want_depends(walk, module, depth, err);
@@ -184,7 +184,7 @@ static cosm_status want_module(const struct want *walk, struct module *module, u
 }
 
 cosm_status modules_want(struct modules *modules, const char *name, bool plain,
-                         modules_unpack unpack, struct cosm_error *err)
+                         const struct modules_unpack *unpack, struct cosm_error *err)
 {
     struct want want = {modules, unpack, plain};
     cosm_status status = seal(modules, err);

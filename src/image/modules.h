@@ -43,15 +43,18 @@ cosm_status modules_add(struct modules *modules, const char *path, struct buffer
                         struct cosm_error *err);
 
 /* How a packed module becomes an ELF file. */
-typedef cosm_status (*modules_unpack)(struct host *host, const struct buffer *packed,
-                                      struct buffer *elf, struct cosm_error *err);
+struct modules_unpack {
+    cosm_status (*unpack)(void *ctx, const struct buffer *packed, struct buffer *elf,
+                          struct cosm_error *err);
+    void *ctx;
+};
 
 /* Wants `name` and all it depends on. With `plain` they go into the initrd unpacked:
  * for those that every boot loads, since the guest unpacks slower than it copies. Want
  * these first: what is wanted already stays as it is. A name that the package lacks is left out
  * when it was asked for here, and COSM_BAD_IMAGE when a module depends on it. */
 cosm_status modules_want(struct modules *modules, const char *name, bool plain,
-                         modules_unpack unpack, struct cosm_error *err);
+                         const struct modules_unpack *unpack, struct cosm_error *err);
 
 /* The text of modules.dep and of modules.alias for the wanted modules (modules.dep(5)). */
 cosm_status modules_print_dep(struct modules *modules, struct buffer *out, struct cosm_error *err);

@@ -33,6 +33,7 @@ struct pull {
     struct host *host;
     const struct image_pull_options *options;
     const struct image_progress *progress;
+    struct libs libs;
     char mirror[IMAGE_PATH_MAX];
     char cache[IMAGE_PATH_MAX];
     char download[IMAGE_PATH_MAX]; /* the folder of packages on their way */
@@ -79,7 +80,7 @@ static cosm_status read_release(struct pull *pull, struct cosm_error *err)
 
     snprintf(url, sizeof url, "%s/dists/%s/InRelease", pull->mirror, suite);
     if (!status)
-        status = fetch_file(pull->host, &fetch, pull->progress, err);
+        status = fetch_file(pull->host, &pull->libs, &fetch, pull->progress, err);
     if (status == COSM_NOT_FOUND)
         status = cosm_fail(err, status, "%s: the mirror has no suite %s", url, suite);
     if (!status)
@@ -101,8 +102,9 @@ static cosm_status take_index(void *ctx, const void *bytes, size_t size, struct 
 static cosm_status parse_index(struct pull *pull, const char *path, struct cosm_error *err)
 {
     struct deb822 reader = {packages_on_line, &pull->packages, pull->host};
-    cosm_status status = unpack_stream(pull->host, path, "reading the list of packages",
-                                       pull->progress, INDEX_MAX, take_index, &reader, err);
+    struct unpack_sink sink = {take_index, &reader, INDEX_MAX};
+    cosm_status status = unpack_stream(pull->host, &pull->libs, path,
+                                       "reading the list of packages", pull->progress, &sink, err);
 
     status = deb822_finish(&reader, status, err);
     return status ? status : packages_choose(&pull->packages, err);
@@ -126,7 +128,7 @@ static cosm_status read_index(struct pull *pull, struct cosm_error *err)
         status = cosm_fail(err, COSM_LIMIT, "%s: %llu bytes, want at most %u", url,
                            (unsigned long long)release->index_bytes, INDEX_PACKED_MAX);
     if (!status)
-        status = fetch_file(pull->host, &fetch, pull->progress, err);
+        status = fetch_file(pull->host, &pull->libs, &fetch, pull->progress, err);
     return status ? status : parse_index(pull, path, err);
 }
 
@@ -162,7 +164,7 @@ static cosm_status fetch_packages(struct pull *pull, struct cosm_error *err)
         snprintf(url, sizeof url, "%s/%s", pull->mirror, package->filename);
         status = download_path(pull, package->sha256, path, err);
         if (!status)
-            status = fetch_file(pull->host, &fetch, pull->progress, err);
+            status = fetch_file(pull->host, &pull->libs, &fetch, pull->progress, err);
     }
     return status;
 }
@@ -202,7 +204,7 @@ static bool step(const struct pull *pull, const char *label)
 /* Makes kernel and initrd in the folder of work. */
 static cosm_status build_image(struct pull *pull, struct cosm_error *err)
 {
-    struct build build = {.host = pull->host};
+    struct build build = {.host = pull->host, .libs = &pull->libs};
     cosm_status status = take_packages(pull, &build, err);
 
     if (!status && !step(pull, "making the initrd"))
@@ -341,7 +343,9 @@ static cosm_status start_pull(struct pull *pull, struct cosm_error *err)
 
     if (!status)
         status = cache_path(pull->cache, options->cache, err);
-    return status ? status : find_mirror(pull, err);
+    if (!status)
+        status = find_mirror(pull, err);
+    return status ? status : libs_open(pull->host, &pull->libs, err);
 }
 
 cosm_status image_pull(struct host *host, const struct image_pull_options *options,

@@ -1,7 +1,5 @@
 #include "image/unpack.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -82,14 +80,15 @@ static void close_source(struct source *source)
 }
 
 /* What libarchive says, unless something of ours made it fail. */
-static cosm_status fail_archive(struct archive *archive, const struct source *source,
-                                const char *where, struct cosm_error *err)
+static cosm_status fail_archive(const struct libs *libs, struct archive *archive,
+                                const struct source *source, const char *where,
+                                struct cosm_error *err)
 {
-    const char *text = archive_error_string(archive);
+    const char *text = libs->archive_error_string(archive);
 
     if (source && source->failed)
         return source->failed;
-    if (archive_errno(archive) == ENOMEM)
+    if (libs->archive_errno(archive) == ENOMEM)
         return cosm_fail(err, COSM_NO_MEMORY, "%.200s: no memory to unpack it", where);
     return cosm_fail(err, COSM_BAD_IMAGE, "%.200s: cannot unpack it: %.200s", where,
                      text ? text : "no reason given");
@@ -97,34 +96,37 @@ static cosm_status fail_archive(struct archive *archive, const struct source *so
 
 /* A reader for xz, gzip, zstd and plain content. Without its library, libarchive would
  * start a program of the host: refused. */
-static cosm_status new_reader(struct host *host, struct archive **out, struct cosm_error *err)
+static cosm_status new_reader(struct host *host, const struct libs *libs, struct archive **out,
+                              struct cosm_error *err)
 {
-    struct archive *archive = host_fault(host) ? NULL : archive_read_new();
+    struct archive *archive = host_fault(host) ? NULL : libs->archive_read_new();
 
     *out = archive;
     if (!archive)
         return cosm_fail(err, COSM_NO_MEMORY, "no memory for libarchive");
-    if (archive_read_support_filter_xz(archive) != ARCHIVE_OK ||
-        archive_read_support_filter_gzip(archive) != ARCHIVE_OK ||
-        archive_read_support_filter_zstd(archive) != ARCHIVE_OK)
+    if (libs->archive_read_support_filter_xz(archive) != ARCHIVE_OK ||
+        libs->archive_read_support_filter_gzip(archive) != ARCHIVE_OK ||
+        libs->archive_read_support_filter_zstd(archive) != ARCHIVE_OK)
         return cosm_fail(err, COSM_UNSUPPORTED,
                          "libarchive was built without xz, gzip or zstd; install Debian's "
                          "package libarchive13");
     return COSM_OK;
 }
 
-static cosm_status new_raw_reader(struct host *host, struct archive **out, struct cosm_error *err)
+static cosm_status new_raw_reader(struct host *host, const struct libs *libs, struct archive **out,
+                                  struct cosm_error *err)
 {
-    cosm_status status = new_reader(host, out, err);
+    cosm_status status = new_reader(host, libs, out, err);
 
-    if (!status && (archive_read_support_format_raw(*out) != ARCHIVE_OK ||
-                    archive_read_support_format_empty(*out) != ARCHIVE_OK))
-        status = fail_archive(*out, NULL, "libarchive", err);
+    if (!status && (libs->archive_read_support_format_raw(*out) != ARCHIVE_OK ||
+                    libs->archive_read_support_format_empty(*out) != ARCHIVE_OK))
+        status = fail_archive(libs, *out, NULL, "libarchive", err);
     return status;
 }
 
 /* The data of the entry that `outer` is at, as the input of another reader. */
 struct inner {
+    const struct libs *libs;
     struct archive *outer;
     char chunk[CHUNK];
 };
@@ -132,11 +134,12 @@ struct inner {
 static la_ssize_t read_inner(struct archive *archive, void *ctx, const void **bytes)
 {
     struct inner *inner = ctx;
-    la_ssize_t size = archive_read_data(inner->outer, inner->chunk, sizeof inner->chunk);
+    const struct libs *libs = inner->libs;
+    la_ssize_t size = libs->archive_read_data(inner->outer, inner->chunk, sizeof inner->chunk);
 
     if (size < 0)
-        archive_set_error(archive, archive_errno(inner->outer), "%s",
-                          archive_error_string(inner->outer));
+        libs->archive_set_error(archive, libs->archive_errno(inner->outer), "%s",
+                                libs->archive_error_string(inner->outer));
     *bytes = inner->chunk;
     return size;
 }
@@ -144,6 +147,7 @@ static la_ssize_t read_inner(struct archive *archive, void *ctx, const void **by
 /* A visit to every file of a package. */
 struct visit {
     struct host *host;
+    const struct libs *libs;
     struct source *source;
     cosm_status (*visit)(void *ctx, const struct unpack_file *file, struct cosm_error *err);
     void *ctx;
@@ -152,32 +156,34 @@ struct visit {
 static cosm_status visit_entry(const struct visit *visit, struct archive *archive,
                                struct archive_entry *entry, struct cosm_error *err)
 {
-    const char *name = archive_entry_pathname(entry);
-    int64_t bytes = archive_entry_size(entry);
+    const struct libs *libs = visit->libs;
+    const char *name = libs->archive_entry_pathname(entry);
+    int64_t bytes = libs->archive_entry_size(entry);
     struct unpack_file file;
 
-    if (!name || bytes < 0 || archive_entry_filetype(entry) != AE_IFREG ||
-        archive_entry_hardlink(entry))
+    if (!name || bytes < 0 || libs->archive_entry_filetype(entry) != AE_IFREG ||
+        libs->archive_entry_hardlink(entry))
         return COSM_OK;
     if (name[0] == '.' && name[1] == '/')
         name += 2;
-    file = (struct unpack_file){name, (uint64_t)bytes, archive};
+    file = (struct unpack_file){name, (uint64_t)bytes, libs, archive};
     return visit->visit(visit->ctx, &file, err);
 }
 
 static cosm_status visit_entries(const struct visit *visit, struct archive *archive,
                                  struct cosm_error *err)
 {
+    const struct libs *libs = visit->libs;
     cosm_status status = COSM_OK;
 
     for (unsigned count = 0; !status; count++) {
         struct archive_entry *entry;
-        int code = archive_read_next_header(archive, &entry);
+        int code = libs->archive_read_next_header(archive, &entry);
 
         if (code == ARCHIVE_EOF)
             return COSM_OK;
         if (code != ARCHIVE_OK && code != ARCHIVE_WARN)
-            return fail_archive(archive, visit->source, visit->source->path, err);
+            return fail_archive(libs, archive, visit->source, visit->source->path, err);
         if (count == ENTRIES_MAX)
             return cosm_fail(err, COSM_LIMIT, "%s: more than %u files", visit->source->path,
                              ENTRIES_MAX);
@@ -192,20 +198,22 @@ static cosm_status visit_entries(const struct visit *visit, struct archive *arch
 static cosm_status visit_data(const struct visit *visit, struct archive *outer,
                               struct cosm_error *err)
 {
+    const struct libs *libs = visit->libs;
     struct inner *inner = MEM_NEW(visit->host, struct inner);
     struct archive *archive = NULL;
     cosm_status status;
 
     if (!inner)
         return cosm_fail(err, COSM_NO_MEMORY, "no memory to unpack");
+    inner->libs = libs;
     inner->outer = outer;
-    status = new_reader(visit->host, &archive, err);
-    if (!status && (archive_read_support_format_tar(archive) != ARCHIVE_OK ||
-                    archive_read_open(archive, inner, NULL, read_inner, NULL) != ARCHIVE_OK))
-        status = fail_archive(archive, visit->source, visit->source->path, err);
+    status = new_reader(visit->host, libs, &archive, err);
+    if (!status && (libs->archive_read_support_format_tar(archive) != ARCHIVE_OK ||
+                    libs->archive_read_open(archive, inner, NULL, read_inner, NULL) != ARCHIVE_OK))
+        status = fail_archive(libs, archive, visit->source, visit->source->path, err);
     if (!status)
         status = visit_entries(visit, archive, err);
-    archive_read_free(archive);
+    libs->archive_read_free(archive);
     MEM_FREE(visit->host, inner);
     return status;
 }
@@ -214,42 +222,43 @@ static cosm_status visit_data(const struct visit *visit, struct archive *outer,
 static cosm_status visit_package(const struct visit *visit, struct archive *outer,
                                  struct cosm_error *err)
 {
+    const struct libs *libs = visit->libs;
     struct source *source = visit->source;
 
-    if (archive_read_support_format_ar(outer) != ARCHIVE_OK ||
-        archive_read_open(outer, source, NULL, read_source, NULL) != ARCHIVE_OK)
-        return fail_archive(outer, source, source->path, err);
+    if (libs->archive_read_support_format_ar(outer) != ARCHIVE_OK ||
+        libs->archive_read_open(outer, source, NULL, read_source, NULL) != ARCHIVE_OK)
+        return fail_archive(libs, outer, source, source->path, err);
     for (;;) {
         struct archive_entry *entry;
-        int code = archive_read_next_header(outer, &entry);
+        int code = libs->archive_read_next_header(outer, &entry);
         const char *name;
 
         if (code == ARCHIVE_EOF)
             return cosm_fail(err, COSM_BAD_IMAGE, "%s: no Debian package: no data.tar",
                              source->path);
         if (code != ARCHIVE_OK && code != ARCHIVE_WARN)
-            return fail_archive(outer, source, source->path, err);
-        name = archive_entry_pathname(entry);
+            return fail_archive(libs, outer, source, source->path, err);
+        name = libs->archive_entry_pathname(entry);
         if (name && strncmp(name, "data.tar", strlen("data.tar")) == 0)
             return visit_data(visit, outer, err);
     }
 }
 
-cosm_status unpack_package(struct host *host, const char *path, const char *label,
-                           const struct image_progress *progress,
+cosm_status unpack_package(struct host *host, const struct libs *libs, const char *path,
+                           const char *label, const struct image_progress *progress,
                            cosm_status (*visit)(void *ctx, const struct unpack_file *file,
                                                 struct cosm_error *err),
                            void *ctx, struct cosm_error *err)
 {
-    struct visit all = {host, NULL, visit, ctx};
+    struct visit all = {host, libs, NULL, visit, ctx};
     struct archive *outer = NULL;
     cosm_status status = open_source(&all.source, host, path, label, progress, err);
 
-    if (!status && (host_fault(host) || !(outer = archive_read_new())))
+    if (!status && (host_fault(host) || !(outer = libs->archive_read_new())))
         status = cosm_fail(err, COSM_NO_MEMORY, "no memory for libarchive");
     if (!status)
         status = visit_package(&all, outer, err);
-    archive_read_free(outer);
+    libs->archive_read_free(outer);
     close_source(all.source);
     return status;
 }
@@ -257,6 +266,7 @@ cosm_status unpack_package(struct host *host, const char *path, const char *labe
 cosm_status unpack_read(struct host *host, const struct unpack_file *file, size_t limit,
                         struct buffer *out, struct cosm_error *err)
 {
+    const struct libs *libs = file->libs;
     cosm_status status;
     la_ssize_t size;
 
@@ -266,9 +276,9 @@ cosm_status unpack_read(struct host *host, const struct unpack_file *file, size_
     status = buffer_reserve(host, out, (size_t)file->bytes, SIZE_MAX, err);
     if (status || !file->bytes)
         return status;
-    size = archive_read_data(file->archive, out->bytes + out->size, (size_t)file->bytes);
+    size = libs->archive_read_data(file->archive, out->bytes + out->size, (size_t)file->bytes);
     if (size < 0)
-        return fail_archive(file->archive, NULL, file->name, err);
+        return fail_archive(libs, file->archive, NULL, file->name, err);
     if ((uint64_t)size != file->bytes)
         return cosm_fail(err, COSM_BAD_IMAGE, "%.200s: ends too early", file->name);
     out->size += (size_t)size;
@@ -276,52 +286,49 @@ cosm_status unpack_read(struct host *host, const struct unpack_file *file, size_
 }
 
 /* Hands on all data of the one entry of a raw archive. */
-static cosm_status
-drain(struct archive *archive, const struct source *source, const char *where, uint64_t limit,
-      cosm_status (*take)(void *ctx, const void *bytes, size_t size, struct cosm_error *err),
-      void *ctx, struct cosm_error *err)
+static cosm_status drain(const struct libs *libs, struct archive *archive,
+                         const struct source *source, const char *where,
+                         const struct unpack_sink *sink, struct cosm_error *err)
 {
+    uint64_t left = sink->limit;
     struct archive_entry *entry;
-    int code = archive_read_next_header(archive, &entry);
+    int code = libs->archive_read_next_header(archive, &entry);
     cosm_status status = COSM_OK;
 
-    if (code == ARCHIVE_EOF) /* empty input */
-        return COSM_OK;
     while (!status && (code == ARCHIVE_OK || code == ARCHIVE_WARN)) {
         const void *bytes;
         size_t size;
         int64_t offset;
 
-        code = archive_read_data_block(archive, &bytes, &size, &offset);
-        if (code == ARCHIVE_EOF)
-            return COSM_OK;
+        code = libs->archive_read_data_block(archive, &bytes, &size, &offset);
         if (code != ARCHIVE_OK && code != ARCHIVE_WARN)
             break;
-        if (size > limit)
-            return cosm_fail(err, COSM_LIMIT, "%.200s: unpacks to more than is sane", where);
-        limit -= size;
-        status = take(ctx, bytes, size, err);
+        if (size > left)
+            return cosm_fail(err, COSM_LIMIT, "%.200s: unpacks to more than %llu bytes", where,
+                             (unsigned long long)sink->limit);
+        left -= size;
+        status = sink->take(sink->ctx, bytes, size, err);
     }
-    return status ? status : fail_archive(archive, source, where, err);
+    if (status || code == ARCHIVE_EOF)
+        return status;
+    return fail_archive(libs, archive, source, where, err);
 }
 
-cosm_status unpack_stream(struct host *host, const char *path, const char *label,
-                          const struct image_progress *progress, uint64_t limit,
-                          cosm_status (*take)(void *ctx, const void *bytes, size_t size,
-                                              struct cosm_error *err),
-                          void *ctx, struct cosm_error *err)
+cosm_status unpack_stream(struct host *host, const struct libs *libs, const char *path,
+                          const char *label, const struct image_progress *progress,
+                          const struct unpack_sink *sink, struct cosm_error *err)
 {
     struct source *source;
     struct archive *archive = NULL;
     cosm_status status = open_source(&source, host, path, label, progress, err);
 
     if (!status)
-        status = new_raw_reader(host, &archive, err);
-    if (!status && archive_read_open(archive, source, NULL, read_source, NULL) != ARCHIVE_OK)
-        status = fail_archive(archive, source, path, err);
+        status = new_raw_reader(host, libs, &archive, err);
+    if (!status && libs->archive_read_open(archive, source, NULL, read_source, NULL) != ARCHIVE_OK)
+        status = fail_archive(libs, archive, source, path, err);
     if (!status)
-        status = drain(archive, source, path, limit, take, ctx, err);
-    archive_read_free(archive);
+        status = drain(libs, archive, source, path, sink, err);
+    libs->archive_read_free(archive);
     close_source(source);
     return status;
 }
@@ -339,17 +346,19 @@ static cosm_status collect(void *ctx, const void *bytes, size_t size, struct cos
     return buffer_append(collector->host, collector->out, bytes, size, SIZE_MAX, err);
 }
 
-cosm_status unpack_memory(struct host *host, const void *bytes, size_t size, size_t limit,
-                          struct buffer *out, struct cosm_error *err)
+cosm_status unpack_memory(struct host *host, const struct libs *libs, const void *bytes,
+                          size_t size, size_t limit, struct buffer *out, struct cosm_error *err)
 {
+    static const char where[] = "compressed data";
     struct collector collector = {host, out};
+    struct unpack_sink sink = {collect, &collector, limit};
     struct archive *archive = NULL;
-    cosm_status status = new_raw_reader(host, &archive, err);
+    cosm_status status = new_raw_reader(host, libs, &archive, err);
 
-    if (!status && archive_read_open_memory(archive, bytes, size) != ARCHIVE_OK)
-        status = fail_archive(archive, NULL, "compressed data", err);
+    if (!status && libs->archive_read_open_memory(archive, bytes, size) != ARCHIVE_OK)
+        status = fail_archive(libs, archive, NULL, where, err);
     if (!status)
-        status = drain(archive, NULL, "compressed data", limit, collect, &collector, err);
-    archive_read_free(archive);
+        status = drain(libs, archive, NULL, where, &sink, err);
+    libs->archive_read_free(archive);
     return status;
 }

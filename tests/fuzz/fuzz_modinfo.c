@@ -35,10 +35,10 @@ static void read_module(const uint8_t *elf, size_t size)
              "a value outside the file");
 }
 
-static cosm_status copy(struct host *host, const struct buffer *packed, struct buffer *elf,
+static cosm_status copy(void *ctx, const struct buffer *packed, struct buffer *elf,
                         struct cosm_error *err)
 {
-    return buffer_append(host, elf, packed->bytes, packed->size, SIZE_MAX, err);
+    return buffer_append(ctx, elf, packed->bytes, packed->size, SIZE_MAX, err);
 }
 
 static void add_module(struct modules *modules, char name, const uint8_t *elf, size_t size)
@@ -56,11 +56,12 @@ static void resolve(struct host *host, struct input *input, unsigned count)
     struct modules modules = {.host = host};
     struct buffer dep = {0}, alias = {0};
     size_t size = input->size / count;
+    struct modules_unpack unpack = {copy, host};
     struct cosm_error err = {0};
 
     for (unsigned i = 0; i < count; i++)
         add_module(&modules, (char)('a' + i), input->data + i * size, size);
-    if (!modules_want(&modules, "a-x", count & 1, copy, &err)) {
+    if (!modules_want(&modules, "a-x", count & 1, &unpack, &err)) {
         must(!modules_print_dep(&modules, &dep, &err), "no modules.dep");
         must(!modules_print_alias(&modules, &alias, &err), "no modules.alias");
         must(dep.size > 0 && dep.bytes[dep.size - 1] == '\n', "modules.dep has no end");

@@ -425,6 +425,7 @@ struct download {
     char part[160];
     char hash[SHA256_HEX];
     struct web web;
+    struct libs libs;
     struct fetch fetch;
 };
 
@@ -437,7 +438,7 @@ static void open_download(struct download *d)
     struct host host = {0};
 
     *d = (struct download){.folder = "/tmp/cosm-test-fetch.XXXXXX"};
-    if (!mkdtemp(d->folder))
+    if (!mkdtemp(d->folder) || libs_open(&host, &d->libs, NULL))
         abort();
     for (unsigned i = 0; i < sizeof bytes; i++)
         bytes[i] = (char)(i * 31 >> 3);
@@ -469,7 +470,7 @@ static cosm_status fetch(struct download *d, struct cosm_error *err)
 {
     struct host host = {0};
 
-    return fetch_file(&host, &d->fetch, NULL, err);
+    return fetch_file(&host, &d->libs, &d->fetch, NULL, err);
 }
 
 /* Half of the file, as an earlier run left it; `spoil` changes a byte. */
