@@ -364,30 +364,31 @@ static void print(struct sbi_call *call, const uint8_t *bytes, size_t count)
         guest_console_write(&call->machine->console, bytes, count);
 }
 
-/* Number of bytes, low and high half of the address: section 12.1. */
-static bool dbcn_memory(const struct sbi_call *call, uint8_t **memory, uint64_t *count)
+/* Number of bytes, low and high half of the address: section 12.1. NULL: not memory. */
+static uint8_t *dbcn_memory(const struct sbi_call *call, uint64_t *count)
 {
-    *memory = call->a[2] == 0 ? ram_at(&call->machine->ram, call->a[1], call->a[0]) : NULL;
     *count = call->a[0] < TRANSFER_MAX ? call->a[0] : TRANSFER_MAX;
-    return *memory != NULL;
+    return call->a[2] == 0 ? ram_at(&call->machine->ram, call->a[1], call->a[0]) : NULL;
 }
 
 static enum sbi_error console_write_memory(struct sbi_call *call)
 {
-    uint8_t *memory;
+    uint64_t count;
+    const uint8_t *memory = dbcn_memory(call, &count);
 
-    if (!dbcn_memory(call, &memory, &call->value))
+    if (!memory)
         return SBI_INVALID_PARAM;
-    print(call, memory, call->value);
+    print(call, memory, count);
+    call->value = count;
     return SBI_SUCCESS;
 }
 
 static enum sbi_error console_read_memory(struct sbi_call *call)
 {
-    uint8_t bytes[TRANSFER_MAX], *memory;
+    uint8_t bytes[TRANSFER_MAX];
     uint64_t count;
 
-    if (!dbcn_memory(call, &memory, &count))
+    if (!dbcn_memory(call, &count))
         return SBI_INVALID_PARAM;
     call->value = guest_console_take(&call->machine->console, bytes, count);
     ram_write(&call->machine->ram, call->a[1], bytes, call->value);
