@@ -75,7 +75,7 @@ void rv_hart_reset(struct rv_hart *h, uint64_t pc)
     memset(h->x, 0, sizeof h->x);
     memset(h->f, 0, sizeof h->f);
     h->x[10] = h->mhartid;
-    h->pc = pc;
+    h->pc = pc & ~1ull; /* as every jump: the bit does not exist, and fetching relies on it */
     h->frm = h->fflags = 0;
     h->reservation.host = NULL;
     h->is_waiting = h->has_unrouted_trap = false;

@@ -173,7 +173,8 @@ static inline bool rv_raise(struct rv_hart *h, uint64_t cause, uint64_t tval)
 cosm_status rv_hart_open(struct rv_hart *h, struct host *host, struct bus *bus, unsigned hartid,
                          const struct rv_platform *platform, struct cosm_error *err);
 void rv_hart_close(struct rv_hart *h);
-/* Power-on state: M-mode, pc, a0 = hartid, a1 = 0, everything else as volume II 3.4 says. */
+/* Power-on state: M-mode, pc (bit 0 ignored), a0 = hartid, a1 = 0, everything else as volume
+ * II 3.4 says. */
 void rv_hart_reset(struct rv_hart *h, uint64_t pc);
 /* Reset, then what M-mode firmware does before it starts a supervisor: PMP open, traps
  * and interrupts delegated, counters, Sstc, Svpbmt and cache-block operations enabled

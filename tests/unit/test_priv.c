@@ -859,6 +859,20 @@ TEST(reset_is_power_on)
     box_close(&box);
 }
 
+/* The last half-word of memory, and an entry that points into its middle: a fetch there
+ * would read a byte behind memory. */
+TEST(a_hart_starts_at_an_even_address)
+{
+    struct box box;
+    struct rv_hart *h = box_open(&box, false);
+
+    rv_hart_reset(h, RAM_BASE + RAM_BYTES - 1);
+    CHECK_U64(h->pc, RAM_BASE + RAM_BYTES - 2);
+    rv_hart_enter_supervisor(h, RAM_BASE + 1, 0, 0);
+    CHECK_U64(h->pc, RAM_BASE);
+    box_close(&box);
+}
+
 TEST(opening_survives_every_failed_allocation)
 {
     struct fault fault = {.countdown = -1};
@@ -904,4 +918,4 @@ TESTS("priv", RUN(every_number_answers_to_its_privilege), RUN(writes_leave_only_
       RUN(a_supervisors_call_goes_to_the_built_in_sbi), RUN(cache_block_operations_obey_envcfg),
       RUN(cbo_zero_clears_its_block_and_reports_rs1), RUN(a_handler_that_cannot_run_is_noticed),
       RUN(a_supervisor_starts_as_firmware_would_start_it), RUN(reset_is_power_on),
-      RUN(opening_survives_every_failed_allocation))
+      RUN(a_hart_starts_at_an_even_address), RUN(opening_survives_every_failed_allocation))
