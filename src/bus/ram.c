@@ -36,6 +36,21 @@ bool ram_mark_code(struct ram *ram, uint64_t page)
     return atomic_fetch_or(&ram->flags[page], RAM_CODE) & RAM_CODE;
 }
 
+static void new_version(struct ram *ram, uint64_t page)
+{
+    atomic_fetch_add(&ram->versions[page], 1);
+    atomic_fetch_add(&ram->epoch, 1);
+}
+
+/* RAM_CODE goes between two new versions. Whoever marked the page before it went, and so
+ * believed that the mark stands, copied an older version than the second; and when others
+ * write unseen because it is gone, whoever decoded before the write can know of the first. */
+static void unmark_code(struct ram *ram, uint64_t page)
+{
+    atomic_fetch_and(&ram->flags[page], (unsigned char)~RAM_CODE);
+    new_version(ram, page);
+}
+
 void ram_mark_written(struct ram *ram, uint64_t offset, uint64_t bytes)
 {
     if (bytes == 0)
@@ -45,9 +60,9 @@ void ram_mark_written(struct ram *ram, uint64_t offset, uint64_t bytes)
          page++) {
         if (!ram_is_code(ram, page))
             continue;
-        if ((atomic_fetch_add(&ram->versions[page], 1) + 1) % RAM_WRITES_TO_DATA == 0)
-            atomic_fetch_and(&ram->flags[page], (unsigned char)~RAM_CODE);
-        atomic_fetch_add(&ram->epoch, 1);
+        new_version(ram, page);
+        if (atomic_load(&ram->versions[page]) % RAM_WRITES_TO_DATA == 0)
+            unmark_code(ram, page);
     }
 }
 

@@ -12,9 +12,9 @@
  * the bytes; a writer writes the bytes, then looks at RAM_CODE. Both sides have a
  * sequentially consistent fence between their two steps.
  *
- * A page written RAM_WRITES_TO_DATA times is taken for data again: it loses RAM_CODE
- * together with its last new version, so whoever still holds decodings of it finds
- * the version changed and drops them; running it marks it again.
+ * A page written about RAM_WRITES_TO_DATA times is taken for data again: it loses
+ * RAM_CODE between two new versions, so whoever still holds decodings of it finds the
+ * version changed and drops them; running it marks it again.
  *
  * Threads: any. */
 #ifndef BUS_RAM_H

@@ -1,4 +1,6 @@
 #include <libfdt.h>
+#include <pthread.h>
+#include <sched.h>
 
 #include "base/bits.h"
 #include "bus/bus.h"
@@ -248,9 +250,76 @@ TEST(an_error_in_a_device_tree_is_told_at_the_end)
     fdt_close(fdt);
 }
 
+/* --- pages of code ------------------------------------------------------------------- */
+
+#define CODE_ROUNDS 100000u
+
+/* One page that a hart marks and copies while another writes it. */
+struct code_race {
+    struct ram ram;
+    atomic_uint ready, written, judged; /* rounds that have come so far */
+    atomic_bool has_failed;
+};
+
+static void wait_for_round(const atomic_uint *round, unsigned n)
+{
+    while (atomic_load(round) < n)
+        sched_yield();
+}
+
+/* Every round ends with the write that takes the page for data again. */
+static void *write_code(void *arg)
+{
+    struct code_race *race = arg;
+
+    for (unsigned n = 1; n <= CODE_ROUNDS; n++) {
+        ram_mark_code(&race->ram, 0);
+        while (atomic_load(&race->ram.versions[0]) % RAM_WRITES_TO_DATA != RAM_WRITES_TO_DATA - 1)
+            ram_mark_written(&race->ram, 0, 1);
+        atomic_store(&race->ready, n);
+        ram_mark_written(&race->ram, 0, 1);
+        atomic_store(&race->written, n);
+        wait_for_round(&race->judged, n);
+    }
+    return NULL;
+}
+
+/* Marks and copies meanwhile. Afterwards the copy is either known to be old, or the mark
+ * stands that tells of the next write. */
+static void mark_code(struct code_race *race, unsigned round)
+{
+    unsigned version;
+
+    wait_for_round(&race->ready, round);
+    for (atomic_uint delay = 0; delay < round % 16;)
+        atomic_fetch_add(&delay, 1);
+    ram_mark_code(&race->ram, 0);
+    version = atomic_load(&race->ram.versions[0]);
+    wait_for_round(&race->written, round);
+    if (version == atomic_load(&race->ram.versions[0]) && !ram_is_code(&race->ram, 0))
+        atomic_store(&race->has_failed, true);
+    atomic_store(&race->judged, round);
+}
+
+TEST(a_copy_of_code_is_old_or_its_mark_stands)
+{
+    struct host host = {0};
+    struct code_race race = {0};
+    pthread_t writer;
+
+    ram_open(&race.ram, &host, 0x80000000, RAM_PAGE, NULL);
+    pthread_create(&writer, NULL, write_code, &race);
+    for (unsigned n = 1; n <= CODE_ROUNDS; n++)
+        mark_code(&race, n);
+    pthread_join(writer, NULL);
+    CHECK(!atomic_load(&race.has_failed));
+    ram_close(&race.ram);
+}
+
 TESTS("bus", RUN(an_access_reaches_its_window),
       RUN(an_access_outside_or_of_another_width_is_refused),
       RUN(windows_do_not_overlap_one_another_or_ram), RUN(a_full_bus_says_so),
       RUN(frozen_state_comes_back_and_pointers_stay), RUN(a_forgotten_member_is_found),
       RUN(a_big_device_tree_reads_back), RUN(a_device_tree_survives_every_failure),
-      RUN(an_error_in_a_device_tree_is_told_at_the_end))
+      RUN(an_error_in_a_device_tree_is_told_at_the_end),
+      RUN(a_copy_of_code_is_old_or_its_mark_stands))
