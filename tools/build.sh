@@ -65,7 +65,7 @@ build() { # PRESET [TARGET...]
     configure "$preset" || return
     dir=$(build_dir "$preset")
     if ! said=$(ninja -C "$dir" -j "$jobs" --quiet "$@" 2>&1); then
-        printf '%s\n' "$said" >&2
+        printf '%s\n' "$said" | sed -n '/^FAILED\|rror:/,$p' >&2
         return 1
     fi
     # What Meson says when it looks at the tree again is no news; a warning is.
