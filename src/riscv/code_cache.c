@@ -81,40 +81,43 @@ static void evict(struct rv_hart *h)
     memmove(cache->pages, cache->pages + gone, cache->count * sizeof cache->pages[0]);
 }
 
-struct protection {
-    const struct vcpu_group *group;
-    const uint8_t *host;
+struct marking {
+    struct rv_hart *hart;
+    const struct rv_code_page *page;
 };
 
-static void protect_everywhere(void *ctx)
+/* While nobody else runs: a mark that could be seen before the write entries are gone
+ * would let another hart copy a page that a third still writes unseen. */
+static void mark_everywhere(void *ctx)
 {
-    const struct protection *protection = ctx;
+    const struct marking *marking = ctx;
+    const struct vcpu_group *group = marking->hart->vcpu.group;
 
-    for (unsigned n = 0; n < protection->group->count; n++)
-        rv_mmu_protect((struct rv_hart *)protection->group->vcpus[n], protection->host);
+    ram_mark_code(marking->hart->ram, marking->page->number);
+    rv_mmu_protect(marking->hart, marking->page->host);
+    for (unsigned n = 0; group && n < group->count; n++)
+        rv_mmu_protect((struct rv_hart *)group->vcpus[n], marking->page->host);
 }
 
 /* After this no hart writes the page unseen. True when others were stopped for it. */
 static bool mark_as_code(struct rv_hart *h, const struct rv_code_page *page)
 {
-    struct protection protection = {h->vcpu.group, page->host};
+    struct marking marking = {h, page};
+    bool has_others = h->vcpu.group && h->vcpu.group->count > 1;
 
-    if (ram_mark_code(h->ram, page->number))
+    if (ram_is_code(h->ram, page->number))
         return false;
-    if (!protection.group || protection.group->count == 1) {
-        rv_mmu_protect(h, page->host);
-        return false;
-    }
-    vcpu_stop(h->vcpu.group, UINT64_MAX, &h->vcpu, protect_everywhere, &protection);
-    return true;
+    if (has_others)
+        vcpu_stop(h->vcpu.group, UINT64_MAX, &h->vcpu, mark_everywhere, &marking);
+    else
+        mark_everywhere(&marking);
+    return has_others;
 }
 
-/* The version is read before the bytes: a write in between shows at the next fence.i. */
-static void take_snapshot(struct rv_hart *h, struct rv_code_page *page)
+static void take_snapshot(struct rv_code_page *page)
 {
     struct rv_insn undecoded = {.run = rv_fast_undecoded(), .len = 2};
 
-    page->version = atomic_load(&h->ram->versions[page->number]);
     atomic_thread_fence(memory_order_seq_cst);
     memcpy(page->snapshot, page->host, RAM_PAGE);
     for (unsigned n = 0; n < RV_PAGE_SLOTS; n++)
@@ -139,8 +142,10 @@ struct rv_code_page *rv_code_cache_get(struct rv_hart *h, uint8_t *host, bool *s
         return NULL;
     page->host = host;
     page->number = number;
+    /* Before the mark, which a writer that takes the page for data may take away again. */
+    page->version = atomic_load(&h->ram->versions[number]);
     *stopped = mark_as_code(h, page);
-    take_snapshot(h, page);
+    take_snapshot(page);
     page->next = *bucket_of(cache, number);
     *bucket_of(cache, number) = page;
     cache->pages[cache->count++] = page;
