@@ -28,6 +28,7 @@ import statistics
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -44,9 +45,12 @@ def die(text):
 
 # --- What runs in the guest ---------------------------------------------------------------
 
-def compile_program(compiler, source, output):
-    flags = ['-O2', '-std=gnu17', '-static', '-o', output, source, '-lm', '-pthread']
-    subprocess.run([compiler] + flags, check=True)
+def compile_program(compiler, output, sources, *flags):
+    """Renamed into place at the end: another bench may be using the file."""
+    partial = '%s.%d' % (output, os.getpid())
+    subprocess.run([compiler, '-O2', '-std=gnu17', '-static', '-o', partial, *flags, *sources,
+                    '-lm', '-lrt', '-pthread'], check=True)
+    os.rename(partial, output)
 
 
 def compile_programs(names):
@@ -60,7 +64,7 @@ def compile_programs(names):
         for path, compiler in zip(pair, (os.environ.get('CC', 'gcc'), 'riscv64-linux-gnu-gcc')):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             if not os.path.exists(path) or os.path.getmtime(path) < os.path.getmtime(source):
-                compile_program(compiler, source, path)
+                compile_program(compiler, path, [source])
         files[name] = pair
     return files
 
@@ -74,8 +78,8 @@ def cpio_entry(inode, name, mode, data=b'', device=(0, 0)):
 
 
 def make_initrd(path, programs, module=None):
-    init = os.path.join(OUT, 'init')
-    compile_program('riscv64-linux-gnu-gcc', os.path.join(HERE, 'init.c'), init)
+    init = os.path.join(OUT, 'guest', 'init')
+    compile_program('riscv64-linux-gnu-gcc', init, [os.path.join(HERE, 'init.c')])
     with open(path, 'wb') as out:
         out.write(cpio_entry(1, 'dev', stat.S_IFDIR | 0o755))
         out.write(cpio_entry(2, 'dev/console', stat.S_IFCHR | 0o600, device=(5, 1)))
@@ -189,14 +193,14 @@ def emulators(args, kernel, initrd):
     return found
 
 
-def tinyemu(args, kernel, programs):
+def tinyemu(args, kernel, programs, scratch):
     """The command of a TinyEMU guest, from files that are made to its taste."""
     temu, bios, module = (os.environ.get(name) for name in ('TEMU', 'TEMU_BIOS', 'TEMU_MODULE'))
     if not bios or not module:
         die('TEMU needs TEMU_BIOS and TEMU_MODULE, too; see --help')
     with open(module, 'rb') as file:
         code = file.read()
-    initrd, padded = os.path.join(OUT, 'initrd-temu'), os.path.join(OUT, 'kernel-temu')
+    initrd, padded = os.path.join(scratch, 'initrd-temu'), os.path.join(scratch, 'kernel-temu')
     make_initrd(initrd, programs, lzma.decompress(code) if module.endswith('.xz') else code)
     # It puts the initrd behind the kernel's file, where the kernel has its zeroed memory (the
     # Image header's third word says how much) and OpenSBI's fw_jump, 34 MiB on, the device tree.
@@ -204,7 +208,7 @@ def tinyemu(args, kernel, programs):
         image = file.read()
     with open(padded, 'wb') as file:
         file.write(image.ljust(max(36 << 20, struct.unpack_from('<Q', image, 16)[0]), b'\0'))
-    config = os.path.join(OUT, 'temu.cfg')
+    config = os.path.join(scratch, 'temu.cfg')
     with open(config, 'w') as file:
         file.write('{ version: 1, machine: "riscv64", memory_size: %d, bios: "%s", kernel: "%s",\n'
                    '  initrd: "%s", cmdline: "%s" }\n' % (args.ram, os.path.abspath(bios), padded,
@@ -354,9 +358,29 @@ def coremark(folder):
         die('--coremark: no %s' % missing[0])
     for side, compiler in (('host', os.environ.get('CC', 'gcc')),
                            ('guest', 'riscv64-linux-gnu-gcc')):
-        subprocess.run([compiler, '-O2', '-static', '-I', folder, '-I', port, '-DFLAGS_STR="-O2"',
-                        '-o', os.path.join(OUT, side, 'coremark')] + sources + ['-lrt'], check=True)
+        compile_program(compiler, os.path.join(OUT, side, 'coremark'), sources, '-I', folder, '-I',
+                        port, '-DFLAGS_STR="-O2"')
     return os.path.join(OUT, 'host', 'coremark'), os.path.join(OUT, 'guest', 'coremark')
+
+
+def measure(args, names, lines, files, peers):
+    """All rounds of everything, in turn."""
+    table, answers = Table(), {}
+    for number in range(args.rounds):
+        print('round %d of %d' % (number + 1, args.rounds), file=sys.stderr)
+        for name in names:
+            seconds, output, status = run_on_host([files[name][0]] + lines[name].split()[1:])
+            if status != 0:
+                die('%s fails on the host: status %d: %s' % (name, status, output))
+            answers[name] = answer_of(name, output)
+            table.add(name, 'native', seconds)
+        for peer, (command, _) in peers.items():
+            measure_guest(table, peer, command, [(name, lines[name]) for name in names], args,
+                          answers)
+    for peer, (_, version) in peers.items():
+        if version:
+            table.add('process start-up, CPU ms', peer, 1000 * startup_s(version))
+    return table
 
 
 def main():
@@ -388,28 +412,15 @@ def main():
         # Its three seeds of a performance run, iterations, all algorithms, one context, 2000 bytes.
         lines['coremark'] = 'coremark 0x0 0x0 0x66 %d 7 1 2000' % max(1, 50 * args.percent)
 
-    initrd = os.path.join(OUT, 'initrd')
-    kernel = find_kernel(args)
-    programs = [(name, files[name][1]) for name in names]
-    make_initrd(initrd, programs)
-    peers = emulators(args, kernel, initrd)
-    if os.environ.get('TEMU'):
-        peers['TinyEMU'] = (tinyemu(args, kernel, programs), None)
-    table, answers = Table(), {}
-    for number in range(args.rounds):
-        print('round %d of %d' % (number + 1, args.rounds), file=sys.stderr)
-        for name in names:
-            seconds, output, status = run_on_host([files[name][0]] + lines[name].split()[1:])
-            if status != 0:
-                die('%s fails on the host: status %d: %s' % (name, status, output))
-            answers[name] = answer_of(name, output)
-            table.add(name, 'native', seconds)
-        for peer, (command, _) in peers.items():
-            measure_guest(table, peer, command, [(name, lines[name]) for name in names], args,
-                          answers)
-    for peer, (_, version) in peers.items():
-        if version:
-            table.add('process start-up, CPU ms', peer, 1000 * startup_s(version))
+    with tempfile.TemporaryDirectory(dir=OUT) as scratch:
+        initrd = os.path.join(scratch, 'initrd')
+        kernel = find_kernel(args)
+        programs = [(name, files[name][1]) for name in names]
+        make_initrd(initrd, programs)
+        peers = emulators(args, kernel, initrd)
+        if os.environ.get('TEMU'):
+            peers['TinyEMU'] = (tinyemu(args, kernel, programs, scratch), None)
+        table = measure(args, names, lines, files, peers)
     print_table(table, names, list(peers), args)
     for text in table.wrong:
         print('WRONG: ' + text)

@@ -54,8 +54,8 @@ class Tally:
         repeat = 'repeat with: ' + shlex.join(test['command'])
         out = test.get('stdout') or ''
         err = (test.get('stderr') or '').splitlines()
-        if len(err) > 24: # a sanitizer's report begins with what matters
-            err = err[:16] + ['...'] + err[-4:]
+        if len(err) > 48: # a sanitizer's report begins with what matters
+            err = err[:40] + ['...'] + err[-4:]
         failures = len(self.failed)
         seen, bad = self.tap(where, out, repeat)
         for failure in self.failed[failures:]:
