@@ -42,9 +42,9 @@ static void new_version(struct ram *ram, uint64_t page)
     atomic_fetch_add(&ram->epoch, 1);
 }
 
-/* RAM_CODE goes between two new versions. Whoever marked the page before it went, and so
- * believed that the mark stands, copied an older version than the second; and when others
- * write unseen because it is gone, whoever decoded before the write can know of the first. */
+/* RAM_CODE goes between two new versions. Who marked the page just before it went, and so
+ * relies on a mark that is gone, noted an older version than the second. Who decoded it
+ * before, and is told of a write that nobody marked, finds at least the first. */
 static void unmark_code(struct ram *ram, uint64_t page)
 {
     atomic_fetch_and(&ram->flags[page], (unsigned char)~RAM_CODE);

@@ -7,10 +7,10 @@
  * Code pages. A page that some hart has decoded carries RAM_CODE. Invariant: while
  * RAM_CODE is set, every write to the page is followed by ram_mark_written(), which
  * gives the page a new version; harts drop what they decoded from an older version, at
- * their next fence.i at the latest. The order that makes this race-free: the decoder sets RAM_CODE,
- * sees to it (vcpu_stop) that no hart has a direct write mapping left, then reads
- * the bytes; a writer writes the bytes, then looks at RAM_CODE. Both sides have a
- * sequentially consistent fence between their two steps.
+ * their next fence.i at the latest. The order that makes this race-free: the decoder notes
+ * the version, sets RAM_CODE and takes away every hart's direct write mapping (both while
+ * all are stopped), then reads the bytes; a writer writes the bytes, then looks at RAM_CODE.
+ * Both sides have a sequentially consistent fence between their last two steps.
  *
  * A page written about RAM_WRITES_TO_DATA times is taken for data again: it loses
  * RAM_CODE between two new versions, so whoever still holds decodings of it finds the
@@ -64,7 +64,7 @@ static inline bool ram_is_code(const struct ram *ram, uint64_t page)
     return atomic_load_explicit(&ram->flags[page], memory_order_relaxed) & RAM_CODE;
 }
 
-/* Sets RAM_CODE; true when it was set before. The caller then does the stop. */
+/* Sets RAM_CODE; true when it was set before. With harts about, only under a stop. */
 bool ram_mark_code(struct ram *ram, uint64_t page);
 /* To be called after a write of [offset, offset + bytes) from RAM's start. Cheap when
  * no page of it is code. */

@@ -284,8 +284,8 @@ static void *write_code(void *arg)
     return NULL;
 }
 
-/* Marks and copies meanwhile. Afterwards the copy is either known to be old, or the mark
- * stands that tells of the next write. */
+/* Notes the version, marks and copies meanwhile. Afterwards the copy is either known to be old, or
+ * the mark stands that tells of the next write. */
 static void mark_code(struct code_race *race, unsigned round)
 {
     unsigned version;
@@ -293,8 +293,8 @@ static void mark_code(struct code_race *race, unsigned round)
     wait_for_round(&race->ready, round);
     for (atomic_uint delay = 0; delay < round % 16;)
         atomic_fetch_add(&delay, 1);
-    ram_mark_code(&race->ram, 0);
     version = atomic_load(&race->ram.versions[0]);
+    ram_mark_code(&race->ram, 0);
     wait_for_round(&race->written, round);
     if (version == atomic_load(&race->ram.versions[0]) && !ram_is_code(&race->ram, 0))
         atomic_store(&race->has_failed, true);
