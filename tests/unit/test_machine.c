@@ -409,6 +409,39 @@ TEST(a_deadline_or_an_interruption_can_be_continued)
     unlink(guest.path);
 }
 
+/* A device that has work again and again; the number is how often it was rung. */
+static void ask_again(void *state)
+{
+    struct device *device = state;
+    struct machine *machine = CONTAINER_OF(device->env.bus, struct machine, bus);
+
+    if (++device->env.seed < 1000) /* a limit, or the mistake would hang the test */
+        machine->alarms[DEVICES_MAX - 1] = (struct alarm){device, 0};
+}
+
+TEST(a_device_that_asks_again_at_once_does_not_keep_the_main_thread)
+{
+    static const struct device_class class = {.name = "eager", .alarm = ask_again};
+    struct image_file guest = BARE_ELF(J_SELF);
+    struct machine_config config = plain;
+    struct host host = {0};
+    struct machine *machine;
+    struct device eager = {.class = &class, .state = &eager};
+    struct cosm_error err;
+
+    config.kernel = guest.path;
+    CHECK_U64(machine_open(&machine, &host, &config, &err), COSM_OK);
+    eager.env.bus = &machine->bus;
+    for (unsigned n = 0; n < DEVICES_MAX; n++) /* the last of a full list */
+        if (!machine->alarms[n].device)
+            machine->alarms[n] = (struct alarm){&eager, UINT64_MAX};
+    machine->alarms[DEVICES_MAX - 1] = (struct alarm){&eager, 0};
+    CHECK_U64(board_alarms(machine), 0);
+    CHECK_U64(eager.env.seed, 1);
+    machine_close(machine);
+    unlink(guest.path);
+}
+
 /* --- the console --------------------------------------------------------------------------- */
 
 /* Copies bytes from the serial port to itself, until a '.'. */
@@ -458,7 +491,7 @@ TEST(a_reader_that_is_stuck_stops_nobody_from_ending_the_machine)
     CHECK_U64(machine_open(&machine, &host, &config, &err), COSM_OK);
     machine_run(machine, os_clock_ns() + 300000000, &result, &err);
     CHECK_U64(result.end, MACHINE_TIMEOUT);
-    CHECK(machine->console.count < 2 * CONSOLE_HIGH); /* the guest was held back */
+    CHECK(machine->console.output->count < 2 * CONSOLE_HIGH); /* the guest was held back */
     machine_close(machine);
     unlink(guest.path);
     close(fds[0]);
@@ -487,6 +520,7 @@ struct sbi_case {
     uint64_t extension, function, a0, a1, a2;
     int64_t error;
     uint64_t value;
+    uint64_t a3; /* the size of a range */
 };
 
 #define BASE_  0x10
@@ -509,9 +543,23 @@ static const struct sbi_case sbi_cases[] = {
     {IPI_, 0, 8, 0, 0, -3, 0}, /* hart 3 of 3 */
     {IPI_, 0, 1, 3, 0, -3, 0},
     {IPI_, 0, 0, -1ull, 0, 0, 0},
+    {IPI_, 0, -1ull, 0, 0, -3, 0},
+    {IPI_, 0, 1, 63, 0, -3, 0},
+    {IPI_, 0, 1, 64, 0, -3, 0},
+    {IPI_, 0, 1, -2ull, 0, -3, 0},
+    {IPI_, 0, 0, -2ull, 0, 0, 0}, /* nobody */
     {FENCE_, 0, 7, 0, 0, 0, 0},
-    {FENCE_, 1, 7, 0, 0x1000, 0, 0},
+    {FENCE_, 1, 7, 0, 0x1000, 0, 0, .a3 = 0x3000},
     {FENCE_, 2, 7, 1, 0, -3, 0},
+    {FENCE_, 0, -1ull, 0, 0, -3, 0},
+    {FENCE_, 1, 1ull << 63, 1, 0, -3, 0},
+    {FENCE_, 1, 7, 0, 0x1000, 0, 0, .a3 = 0},
+    {FENCE_, 1, 7, 0, 0x1001, 0, 0, .a3 = 1},
+    {FENCE_, 1, 7, 0, 0x1000, 0, 0, .a3 = -1ull},
+    {FENCE_, 1, 7, 0, 0, 0, 0, .a3 = -2ull},
+    {FENCE_, 1, 7, 0, -1ull, 0, 0, .a3 = -1ull},
+    {FENCE_, 1, 7, 0, -0x1000ull, 0, 0, .a3 = 0x1000},
+    {FENCE_, 2, 7, 0, -1ull, 0, 0, .a3 = 2},
     {FENCE_, 3, 7, 0, 0, -2, 0}, /* needs the hypervisor extension */
     {HSM_, 2, 0, 0, 0, 0, 0},
     {HSM_, 2, 1, 0, 0, 0, 1},
@@ -519,6 +567,11 @@ static const struct sbi_case sbi_cases[] = {
     {HSM_, 0, 3, RAM_BASE, 0, -3, 0},
     {HSM_, 0, 1, 0x1000, 0, -5, 0},
     {HSM_, 0, 1, RAM_BASE + 1, 0, -5, 0},
+    {HSM_, 0, 1, 0, 0, -5, 0},
+    {HSM_, 0, 1, RAM_BASE - 2, 0, -5, 0},
+    {HSM_, 0, 1, -2ull, 0, -5, 0},
+    {HSM_, 0, -1ull, RAM_BASE, 0, -3, 0},
+    {HSM_, 2, -1ull, 0, 0, -3, 0},
     {HSM_, 0, 0, RAM_BASE, 0, -6, 0},
     {HSM_, 0, 1, RAM_BASE + 0x40, 77, 0, 0},
     {HSM_, 2, 1, 0, 0, 0, 2},
@@ -533,6 +586,13 @@ static const struct sbi_case sbi_cases[] = {
     {DBCN_, 0, 8, RAM_BASE, 1, -3, 0},
     {DBCN_, 0, 8, RAM_BASE, 0, 0, 8},
     {DBCN_, 0, -1ull, RAM_BASE, 0, -3, 0},
+    {DBCN_, 0, 0x1000, -0x800ull, 0, -3, 0}, /* wraps */
+    {DBCN_, 0, 2, RAM_BASE - 1, 0, -3, 0},
+    {DBCN_, 0, 0, RAM_BASE, 0, 0, 0},
+    {DBCN_, 0, 1ull << 63, 1ull << 63, 0, -3, 0},
+    {DBCN_, 1, 8, 0x1000, 0, -3, 0},
+    {DBCN_, 1, -1ull, RAM_BASE, 0, -3, 0},
+    {DBCN_, 1, 8, RAM_BASE, -1ull, -3, 0},
     {DBCN_, 1, 8, RAM_BASE, 0, 0, 0},
     {DBCN_, 2, 'x', 0, 0, 0, 0},
 };
@@ -544,7 +604,7 @@ static void check_sbi(struct test *t, struct machine *machine, const struct sbi_
     hart->x[A0] = c->a0;
     hart->x[A1] = c->a1;
     hart->x[A2] = c->a2;
-    hart->x[A3] = 0x3000;
+    hart->x[A3] = c->a3;
     hart->x[A6] = c->function;
     hart->x[A7] = c->extension;
     CHECK(sbi_call(machine, hart));
@@ -917,6 +977,7 @@ TESTS("machine", RUN(tohost_1_is_a_pass_and_3_is_failure_1),
       RUN(a_timer_ends_the_waiting_on_either_clock),
       RUN(runs_by_the_instruction_clock_are_the_same),
       RUN(a_deadline_or_an_interruption_can_be_continued),
+      RUN(a_device_that_asks_again_at_once_does_not_keep_the_main_thread),
       RUN(input_reaches_the_guest_however_long_it_is),
       RUN(a_reader_that_is_stuck_stops_nobody_from_ending_the_machine),
       RUN(a_reader_that_has_gone_is_no_end_either), RUN(sbi_calls_answer_as_the_specification_says),
