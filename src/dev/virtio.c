@@ -5,6 +5,9 @@
 #define FAILED      128u
 #define DRIVER_BITS (ACKNOWLEDGE | DRIVER | VIRTIO_DRIVER_OK | VIRTIO_FEATURES_OK | FAILED)
 
+/* What virtio_serve moves before it lets others have the bus. */
+#define SERVE_BYTES (1u << 20)
+
 void virtio_init(struct virtio *virtio, struct device *device, const struct virtio_type *type,
                  uint64_t features)
 {
@@ -194,19 +197,22 @@ void virtio_serve(struct virtio *virtio, unsigned queue,
                   uint64_t (*handle)(struct virtio *virtio, struct vq_chain *chain))
 {
     uint32_t limit = virtio->queues[queue].size, served = 0;
+    uint64_t bytes = 0;
+    bool is_through = false;
     struct vq_chain chain;
 
-    while (served < limit && virtio_pop(virtio, queue, &chain)) {
+    while (!is_through && virtio_pop(virtio, queue, &chain)) {
         uint64_t written = handle(virtio, &chain);
 
         if (!may_run(virtio, queue))
             return; /* the handler found a broken rule */
         virtio_push(virtio, queue, &chain, written);
-        served++;
+        bytes += chain.read_bytes + chain.write_bytes;
+        is_through = ++served == limit || bytes >= SERVE_BYTES;
     }
     if (served > 0)
         virtio_interrupt(virtio, queue);
-    if (served == limit)
+    if (is_through)
         virtio_again(virtio);
 }
 

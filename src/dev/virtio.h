@@ -108,8 +108,8 @@ void virtio_break(struct virtio *virtio, const char *why);
 /* Asks for one notify of every queue, soon and not from inside this call. */
 void virtio_again(struct virtio *virtio);
 /* Takes, handles and gives back requests in the calling thread, at most as many as the
- * queue has room for: the rest comes with virtio_again, so that a guest that never
- * stops filling cannot hold the bus. `handle` returns how much it wrote. */
+ * queue has room for, and until a MiB is moved: the rest comes with virtio_again, so that
+ * a guest that never stops filling cannot hold the bus. `handle` returns how much it wrote. */
 void virtio_serve(struct virtio *virtio, unsigned queue,
                   uint64_t (*handle)(struct virtio *virtio, struct vq_chain *chain));
 

@@ -6,6 +6,8 @@
 
 #define AVAIL_NO_INTERRUPT 1u
 
+#define CHAIN_BYTES_MAX (1ull << 32) /* 2.7.5.1; descriptors may overlap, so memory is no limit */
+
 /* 2.7.5 */
 struct descriptor {
     uint64_t address;
@@ -115,6 +117,8 @@ static const char *add_segment(struct vq_chain *chain, const struct ram *ram,
         return "a descriptor outside RAM";
     if (!is_writable && chain->write_bytes > 0)
         return "a readable descriptor behind a writable one";
+    if (chain->read_bytes + chain->write_bytes + descriptor->bytes > CHAIN_BYTES_MAX)
+        return "a chain of more than 4 GiB";
     if (descriptor->bytes == 0)
         return NULL;
     chain->segments[chain->readable + chain->writable] = (struct iovec){memory, descriptor->bytes};

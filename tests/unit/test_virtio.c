@@ -1,6 +1,7 @@
 /* Virtio as such: transport, negotiation, rings honest and hostile. The device under
  * test is mostly the console: its queue 1 sends what it reads, its queue 0 is filled
  * by input. */
+#include "dev/virtqueue.h"
 #include "test.h"
 #include "virtio_driver.h"
 
@@ -393,6 +394,47 @@ TEST(an_endless_ring_does_not_hold_the_bus)
     rig_close(&rig);
 }
 
+/* Descriptors that all name the same memory make a long request of little. */
+TEST(long_requests_do_not_hold_the_bus)
+{
+    open_console(0);
+    for (unsigned n = 0; n < QUEUE_SIZE; n++)
+        put_descriptor(&rig, DESC_AREA(TX), n, RIG_RAM_BASE, RIG_RAM_BYTES,
+                       n < QUEUE_SIZE - 1 ? D_NEXT : 0, n + 1);
+    for (unsigned n = 0; n < QUEUE_SIZE; n++)
+        driver_add(&rig, TX, 0, n == QUEUE_SIZE - 1);
+    CHECK(used_index(&rig, TX) > 0 && used_index(&rig, TX) < QUEUE_SIZE);
+    while (rig_tick(&rig))
+        ;
+    CHECK_U64(used_index(&rig, TX), QUEUE_SIZE);
+    rig_close(&rig);
+}
+
+TEST(a_chain_of_more_than_4_gib_is_broken)
+{
+    enum { SEGMENTS = 256 };
+    static struct vq_chain chain;
+    struct virtqueue queue = {.desc = RIG_RAM_BASE,
+                              .driver = RIG_RAM_BASE + 2 * RAM_PAGE,
+                              .device = RIG_RAM_BASE + 3 * RAM_PAGE,
+                              .size = SEGMENTS};
+    struct dev_rig big = {0}; /* nothing but its memory */
+    const char *why = NULL;
+
+    ram_open(&big.ram, &host, RIG_RAM_BASE, 32 << 20, NULL);
+    for (unsigned n = 0; n < SEGMENTS; n++)
+        put_descriptor(&big, RIG_RAM_BASE, n, RIG_RAM_BASE, 16 << 20, n < SEGMENTS - 1 ? D_NEXT : 0,
+                       n + 1);
+    store_le16(guest(&big, queue.driver + 2), 1);
+    CHECK_U64(virtqueue_pop(&queue, &big.ram, false, &chain, &why), VQ_CHAIN);
+    CHECK_U64(chain.read_bytes, 1ull << 32);
+    put_descriptor(&big, RIG_RAM_BASE, 0, RIG_RAM_BASE, (16 << 20) + 1, D_NEXT, 1);
+    queue.avail_next = 0;
+    CHECK_U64(virtqueue_pop(&queue, &big.ram, false, &chain, &why), VQ_BROKEN);
+    CHECK_STR(why, "a chain of more than 4 GiB");
+    ram_close(&big.ram);
+}
+
 TEST(requests_left_at_a_freeze_are_served_after_the_thaw)
 {
     uint8_t state[4096];
@@ -508,7 +550,8 @@ TESTS("virtio", RUN(an_empty_slot_has_no_device), RUN(every_type_of_device_has_i
       RUN(a_head_outside_the_queue_breaks_the_device),
       RUN(a_queue_of_wrong_size_or_place_is_refused), RUN(a_queue_cannot_change_while_it_runs),
       RUN(queues_that_do_not_exist_are_ignored), RUN(nothing_happens_before_driver_ok),
-      RUN(an_endless_ring_does_not_hold_the_bus),
+      RUN(an_endless_ring_does_not_hold_the_bus), RUN(long_requests_do_not_hold_the_bus),
+      RUN(a_chain_of_more_than_4_gib_is_broken),
       RUN(requests_left_at_a_freeze_are_served_after_the_thaw), RUN(the_console_tells_its_size),
       RUN(a_resize_interrupts_and_counts), RUN(emergency_output_needs_no_driver),
       RUN(entropy_is_bounded_and_differs), RUN(seeded_entropy_repeats_itself),
