@@ -48,34 +48,46 @@ static void set_alarm(void *ctx, struct device *device, uint64_t at_ns)
     machine_poke(machine);
 }
 
-/* The device of one alarm that is due, taken back; else NULL and how long to wait. */
-static struct device *due_alarm(struct machine *machine, uint64_t *until)
+/* The device whose alarm in place `n` is due, taken back; NULL when it is not. */
+static struct device *take_due(struct machine *machine, unsigned n)
 {
+    struct alarm *alarm = &machine->alarms[n];
     struct device *due = NULL;
 
-    *until = UINT64_MAX;
     pthread_mutex_lock(&machine->bus.lock);
-    for (unsigned n = 0; n < DEVICES_MAX && machine->alarms[n].device && !due; n++) {
-        uint64_t left = clock_until_wall(&machine->clock, machine->alarms[n].wall_ns);
-
-        if (left == 0) {
-            due = machine->alarms[n].device;
-            machine->alarms[n].wall_ns = UINT64_MAX;
-        }
-        *until = left < *until ? left : *until;
+    if (alarm->device && clock_until_wall(&machine->clock, alarm->wall_ns) == 0) {
+        due = alarm->device;
+        alarm->wall_ns = UINT64_MAX;
     }
     pthread_mutex_unlock(&machine->bus.lock);
     return due;
 }
 
+static uint64_t until_next_alarm(struct machine *machine)
+{
+    uint64_t until = UINT64_MAX;
+
+    pthread_mutex_lock(&machine->bus.lock);
+    for (unsigned n = 0; n < DEVICES_MAX && machine->alarms[n].device; n++) {
+        uint64_t left = clock_until_wall(&machine->clock, machine->alarms[n].wall_ns);
+
+        until = left < until ? left : until;
+    }
+    pthread_mutex_unlock(&machine->bus.lock);
+    return until;
+}
+
+/* Each once: a device that asks again at once, because its guest never stops asking, must
+ * not keep the caller from the deadline and from the user. */
 uint64_t board_alarms(struct machine *machine)
 {
-    struct device *due;
-    uint64_t until;
+    for (unsigned n = 0; n < DEVICES_MAX; n++) {
+        struct device *due = take_due(machine, n);
 
-    while ((due = due_alarm(machine, &until)) != NULL)
-        device_alarm(due);
-    return until;
+        if (due)
+            device_alarm(due);
+    }
+    return until_next_alarm(machine);
 }
 
 /* Contexts are hart 0 M, hart 0 S, hart 1 M ... */

@@ -166,7 +166,7 @@ void board_reset(struct machine *machine); /* no hart runs */
 void board_resize_console(struct machine *machine, unsigned columns, unsigned rows);
 /* Finishes what devices have in flight; under vcpu_stop. */
 void board_drain(struct machine *machine);
-/* Rings alarms that are due; how long (clock_until_wall) until the next one. */
+/* Rings alarms that are due, each once; how long (clock_until_wall) until the next one. */
 uint64_t board_alarms(struct machine *machine);
 
 /* Phandles of the device tree. */
