@@ -409,6 +409,39 @@ TEST(a_deadline_or_an_interruption_can_be_continued)
     unlink(guest.path);
 }
 
+/* A device that has work again and again; the number is how often it was rung. */
+static void ask_again(void *state)
+{
+    struct device *device = state;
+    struct machine *machine = CONTAINER_OF(device->env.bus, struct machine, bus);
+
+    if (++device->env.seed < 1000) /* a limit, or the mistake would hang the test */
+        machine->alarms[DEVICES_MAX - 1] = (struct alarm){device, 0};
+}
+
+TEST(a_device_that_asks_again_at_once_does_not_keep_the_main_thread)
+{
+    static const struct device_class class = {.name = "eager", .alarm = ask_again};
+    struct image_file guest = BARE_ELF(J_SELF);
+    struct machine_config config = plain;
+    struct host host = {0};
+    struct machine *machine;
+    struct device eager = {.class = &class, .state = &eager};
+    struct cosm_error err;
+
+    config.kernel = guest.path;
+    CHECK_U64(machine_open(&machine, &host, &config, &err), COSM_OK);
+    eager.env.bus = &machine->bus;
+    for (unsigned n = 0; n < DEVICES_MAX; n++) /* the last of a full list */
+        if (!machine->alarms[n].device)
+            machine->alarms[n] = (struct alarm){&eager, UINT64_MAX};
+    machine->alarms[DEVICES_MAX - 1] = (struct alarm){&eager, 0};
+    CHECK_U64(board_alarms(machine), 0);
+    CHECK_U64(eager.env.seed, 1);
+    machine_close(machine);
+    unlink(guest.path);
+}
+
 /* --- the console --------------------------------------------------------------------------- */
 
 /* Copies bytes from the serial port to itself, until a '.'. */
@@ -944,6 +977,7 @@ TESTS("machine", RUN(tohost_1_is_a_pass_and_3_is_failure_1),
       RUN(a_timer_ends_the_waiting_on_either_clock),
       RUN(runs_by_the_instruction_clock_are_the_same),
       RUN(a_deadline_or_an_interruption_can_be_continued),
+      RUN(a_device_that_asks_again_at_once_does_not_keep_the_main_thread),
       RUN(input_reaches_the_guest_however_long_it_is),
       RUN(a_reader_that_is_stuck_stops_nobody_from_ending_the_machine),
       RUN(a_reader_that_has_gone_is_no_end_either), RUN(sbi_calls_answer_as_the_specification_says),
