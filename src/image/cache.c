@@ -92,7 +92,7 @@ cosm_status cache_lock(struct host *host, const char *cache, int *lock, struct c
         status = path_format(path, err, "%s/lock", cache);
     if (status)
         return status;
-    fd = os_open(host, path, O_RDWR | O_CREAT, 0600);
+    fd = os_open(host, path, O_RDWR | O_CREAT | FILE_OWN, 0600);
     if (fd < 0)
         return cosm_fail_errno(err, -fd, "%s", path);
     if (host_fault(host) || flock(fd, LOCK_EX | LOCK_NB) < 0) {

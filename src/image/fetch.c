@@ -142,7 +142,7 @@ static cosm_status open_part(struct transfer *t, struct cosm_error *err)
     uint64_t bytes;
     int code;
 
-    t->fd = os_open(t->host, t->part, O_RDWR | O_CREAT, 0600);
+    t->fd = os_open(t->host, t->part, O_RDWR | O_CREAT | FILE_OWN, 0600);
     if (t->fd < 0)
         return cosm_fail_errno(err, -t->fd, "%s", t->part);
     sha256_start(&t->sha);
@@ -308,7 +308,7 @@ static bool is_there(struct host *host, const struct fetch *fetch)
 
     if (!fetch->sha256)
         return false;
-    fd = os_open(host, fetch->path, O_RDONLY, 0);
+    fd = os_open(host, fetch->path, O_RDONLY | O_NONBLOCK, 0);
     if (fd < 0)
         return false;
     sha256_start(&sha);

@@ -28,7 +28,7 @@ cosm_status path_format(char path[IMAGE_PATH_MAX], struct cosm_error *err, const
 cosm_status file_read(struct host *host, const char *path, size_t limit, struct buffer *out,
                       struct cosm_error *err)
 {
-    int fd = os_open(host, path, O_RDONLY, 0);
+    int fd = os_open(host, path, O_RDONLY | O_NONBLOCK, 0); /* a FIFO is refused, not waited for */
     uint64_t bytes = 0;
     cosm_status status = COSM_OK;
     int code;
@@ -57,7 +57,7 @@ cosm_status file_read(struct host *host, const char *path, size_t limit, struct 
 cosm_status file_write(struct host *host, const char *path, const void *bytes, size_t size,
                        struct cosm_error *err)
 {
-    int fd = os_open(host, path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    int fd = os_open(host, path, O_WRONLY | O_CREAT | O_TRUNC | FILE_OWN, 0600);
     int code;
 
     if (fd < 0)
@@ -193,7 +193,7 @@ void folder_discard(const char *path)
     char name[IMAGE_PATH_MAX];
     int count;
 
-    if (!*path)
+    if (!*path || unlink(path) == 0)
         return;
     count = scandir(path, &entry, skip_dots, NULL);
     for (int i = 0; i < count; i++) {

@@ -4,9 +4,15 @@
 #ifndef IMAGE_FILES_H
 #define IMAGE_FILES_H
 
+#include <fcntl.h>
+
 #include "base/host.h"
 #include "image/buffer.h"
 #include "image/image.h"
+
+/* Beside the flags with which a file of the cache is opened to be written: a link or FIFO
+ * that somebody has put there is an error, and what the link points to stays as it is. */
+#define FILE_OWN (O_NOFOLLOW | O_NONBLOCK)
 
 /* Formats a path of at most IMAGE_PATH_MAX - 1 bytes; COSM_LIMIT when it is longer. */
 cosm_status path_format(char path[IMAGE_PATH_MAX], struct cosm_error *err, const char *fmt, ...)
@@ -38,7 +44,7 @@ cosm_status folder_list(struct host *host, const char *path,
                         void *ctx, struct cosm_error *err);
 
 /* Remove what can be removed; silent. A folder's own files go with it, not those of
- * folders inside: ours have none. */
+ * folders inside: ours have none. Of a link, only the link goes. */
 void file_discard(const char *path);
 void folder_discard(const char *path);
 

@@ -159,7 +159,7 @@ static cosm_status write_file(struct host *host, const char *path, const struct 
 {
     struct writer writer = {.host = host};
 
-    writer.fd = os_open(host, path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    writer.fd = os_open(host, path, O_WRONLY | O_CREAT | O_TRUNC | FILE_OWN, 0600);
     if (writer.fd < 0)
         return cosm_fail_errno(err, -writer.fd, "%s", path);
     if (write_archive(&writer, initrd, dep, alias))

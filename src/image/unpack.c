@@ -64,7 +64,7 @@ static cosm_status open_source(struct source **out, struct host *host, const cha
     source->label = label;
     source->progress = progress;
     source->err = err;
-    source->fd = os_open(host, path, O_RDONLY, 0);
+    source->fd = os_open(host, path, O_RDONLY | O_NONBLOCK, 0);
     if (source->fd < 0)
         return cosm_fail_errno(err, -source->fd, "%s", path);
     code = os_file_size(host, source->fd, &source->bytes);

@@ -546,6 +546,54 @@ TEST(leftovers_are_swept_and_images_are_not)
     close_folder(&cache);
 }
 
+/* Somebody else can write into the cache: what lies outside is safe all the same. */
+TEST(links_out_of_the_cache_are_not_followed)
+{
+    struct host host = {0};
+    struct cosm_error err;
+    struct folder cache, outside;
+    struct manifest manifest = make_manifest();
+    char path[IMAGE_PATH_MAX], target[IMAGE_PATH_MAX];
+    uint64_t bytes;
+    int lock;
+
+    open_folder(&cache);
+    open_folder(&outside);
+    write_text(&outside, "precious", "text");
+    path_format(path, NULL, "%s/debian-trixie.zzzzzz", cache.path);
+    CHECK(symlink(outside.path, path) == 0);
+    CHECK_U64(cache_sweep(&host, cache.path, NULL), COSM_OK);
+    CHECK(access(path, F_OK) < 0);
+
+    path_format(target, NULL, "%s/precious", outside.path);
+    path_format(path, NULL, "%s/manifest.new", cache.path);
+    CHECK(symlink(target, path) == 0);
+    CHECK(cache_store(&host, cache.path, &manifest, &err) != COSM_OK);
+    path_format(path, NULL, "%s/lock", cache.path);
+    CHECK(symlink(target, path) == 0);
+    CHECK(cache_lock(&host, cache.path, &lock, &err) != COSM_OK);
+    CHECK_U64(file_size(&host, target, &bytes, NULL), COSM_OK);
+    CHECK_U64(bytes, 4);
+    close_folder(&outside);
+    close_folder(&cache);
+}
+
+TEST(a_fifo_in_the_cache_is_not_waited_for)
+{
+    struct host host = {0};
+    struct folder cache;
+    struct image_paths paths;
+    char path[IMAGE_PATH_MAX];
+
+    open_folder(&cache);
+    path_format(path, NULL, "%s/debian-trixie.image", cache.path);
+    CHECK(mkfifo(path, 0600) == 0);
+    alarm(10); /* the mistake would be to wait for ever */
+    CHECK(image_find(&host, cache.path, "debian", &paths, NULL) != COSM_OK);
+    alarm(0);
+    close_folder(&cache);
+}
+
 TEST(two_cannot_hold_the_lock_and_the_holder_is_named)
 {
     struct host host = {0};
@@ -642,5 +690,6 @@ TESTS("image", RUN(sha256_gives_the_answers_of_fips_180), RUN(sha256_does_not_de
       RUN(what_is_stored_is_found_listed_and_removed), RUN(a_list_shows_good_images_and_no_others),
       RUN(a_manifest_cannot_name_a_file_outside_the_cache),
       RUN(a_file_of_another_size_is_not_the_image), RUN(leftovers_are_swept_and_images_are_not),
+      RUN(links_out_of_the_cache_are_not_followed), RUN(a_fifo_in_the_cache_is_not_waited_for),
       RUN(two_cannot_hold_the_lock_and_the_holder_is_named),
       RUN(the_cache_is_where_the_environment_says), RUN(the_cache_survives_every_failing_call))
