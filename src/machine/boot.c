@@ -179,6 +179,12 @@ static uint64_t symbol_address(const struct elf_file *elf, const char *symbol, u
     return elf_file_symbol(elf, symbol, &value) ? elf_file_physical(elf, value) + delta : 0;
 }
 
+/* 0: the symbol is not there. */
+static bool is_word(const struct ram *ram, uint64_t address)
+{
+    return !address || (address % 8 == 0 && ram_at(ram, address, 8));
+}
+
 static cosm_status find_test_symbols(struct load *load, const struct elf_file *elf, uint64_t delta,
                                      struct cosm_error *err)
 {
@@ -189,9 +195,11 @@ static cosm_status find_test_symbols(struct load *load, const struct elf_file *e
     boot->fromhost = symbol_address(elf, "fromhost", delta);
     boot->signature_start = symbol_address(elf, "begin_signature", delta);
     boot->signature_end = symbol_address(elf, "end_signature", delta);
-    if (boot->tohost && (boot->tohost % 8 || !ram_at(ram, boot->tohost, 8)))
-        return cosm_fail(err, COSM_BAD_IMAGE, "%s: its tohost at %#llx is no word of memory",
-                         load->name, (unsigned long long)boot->tohost);
+    if (!is_word(ram, boot->tohost) || !is_word(ram, boot->fromhost))
+        return cosm_fail(err, COSM_BAD_IMAGE,
+                         "%s: its tohost at %#llx or fromhost at %#llx is no word of memory",
+                         load->name, (unsigned long long)boot->tohost,
+                         (unsigned long long)boot->fromhost);
     if (boot->signature && boot->signature_end <= boot->signature_start)
         return cosm_fail(err, COSM_BAD_IMAGE,
                          "%s: has no signature (symbols begin_signature, end_signature)",

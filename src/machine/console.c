@@ -1,7 +1,9 @@
 #include "machine/console.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/os.h"
@@ -9,168 +11,195 @@
 
 #define RING_BYTES CONSOLE_HIGH /* at first */
 
+/* How long closing waits for a write to a stuck reader. */
+#define LEAVE_NS 200000000u
+
 /* --- output --------------------------------------------------------------------- */
 
-/* A write that a stuck reader blocks is the one thing that closing interrupts. Nothing
- * is locked or owned here, so the thread may be cancelled in it. */
 static ssize_t write_some(int fd, const uint8_t *bytes, size_t count)
 {
     struct pollfd writable = {.fd = fd, .events = POLLOUT};
     ssize_t put;
-    int errnum, old;
 
-    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &old);
     do {
         put = write(fd, bytes, count);
-        errnum = errno;
-        if (put < 0 && errnum == EAGAIN) /* somebody made it non-blocking */
+        if (put < 0 && errno == EAGAIN) /* somebody made it non-blocking */
             poll(&writable, 1, -1);
-    } while (put < 0 && (errnum == EINTR || errnum == EAGAIN));
-    pthread_setcancelstate(old, &old);
+    } while (put < 0 && (errno == EINTR || errno == EAGAIN));
     return put;
 }
 
 /* With the lock held. */
-static void drop_output(struct guest_console *console)
+static void advance(struct console_output *output, ssize_t put)
 {
-    console->has_failed = true;
-    console->count = 0;
-    host_log(console->host, LOG_WARN, "console: cannot write: its output is dropped from here on");
+    if (put <= 0) {
+        output->has_failed = true;
+        output->count = 0;
+    } else {
+        output->head = (output->head + (size_t)put) % output->capacity;
+        output->count -= (size_t)put;
+    }
+    if (output->count <= CONSOLE_HIGH)
+        atomic_store(&output->is_full, false);
+    pthread_cond_broadcast(&output->changed);
 }
 
 /* Writes one run of bytes; called and returns with the lock held. The bytes are copied,
- * because the ring may grow meanwhile. */
-static void write_run(struct guest_console *console)
+ * because the ring may grow or go meanwhile. */
+static void write_run(struct console_output *output)
 {
     uint8_t bytes[4096];
-    size_t run = console->capacity - console->head;
-    size_t count = console->count < run ? console->count : run;
+    size_t run = output->capacity - output->head;
+    size_t count = output->count < run ? output->count : run;
     ssize_t put;
 
     count = count < sizeof bytes ? count : sizeof bytes;
-    memcpy(bytes, console->ring + console->head, count);
-    pthread_mutex_unlock(&console->lock);
-    put = write_some(console->out, bytes, count);
-    pthread_mutex_lock(&console->lock);
-    if (put <= 0) {
-        drop_output(console);
-    } else {
-        console->head = (console->head + (size_t)put) % console->capacity;
-        console->count -= (size_t)put;
-    }
-    if (console->count <= CONSOLE_HIGH)
-        atomic_store(&console->is_full, false);
-    pthread_cond_broadcast(&console->changed);
+    memcpy(bytes, output->ring + output->head, count);
+    pthread_mutex_unlock(&output->lock);
+    put = write_some(output->fd, bytes, count);
+    pthread_mutex_lock(&output->lock);
+    if (!output->is_ending)
+        advance(output, put);
+}
+
+static void free_output(struct console_output *output)
+{
+    close(output->fd);
+    pthread_cond_destroy(&output->changed);
+    pthread_mutex_destroy(&output->lock);
+    free(output);
 }
 
 static void *writer_main(void *arg)
 {
-    struct guest_console *console = arg;
-    int old;
+    struct console_output *output = arg;
+    bool is_orphan;
 
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
-    pthread_mutex_lock(&console->lock);
-    while (!console->is_ending) {
-        if (console->count > 0)
-            write_run(console);
+    pthread_mutex_lock(&output->lock);
+    while (!output->is_ending) {
+        if (output->count > 0)
+            write_run(output);
         else
-            pthread_cond_wait(&console->changed, &console->lock);
+            pthread_cond_wait(&output->changed, &output->lock);
     }
-    pthread_mutex_unlock(&console->lock);
+    output->has_left = true;
+    is_orphan = output->is_orphan;
+    pthread_cond_broadcast(&output->changed);
+    pthread_mutex_unlock(&output->lock);
+    if (is_orphan)
+        free_output(output);
     return NULL;
 }
 
 /* Makes the ring hold `bytes` at least, its content from 0 on. False: it cannot. */
-static bool grow(struct guest_console *console, size_t bytes)
+static bool grow(struct console_output *output, size_t bytes)
 {
-    size_t capacity = console->capacity, run;
+    size_t capacity = output->capacity, run;
     uint8_t *ring;
 
     while (capacity < bytes)
         capacity *= 2;
-    ring = capacity <= CONSOLE_MAX ? mem_new(console->host, capacity) : NULL;
+    ring = capacity <= CONSOLE_MAX ? mem_new(output->host, capacity) : NULL;
     if (!ring)
         return false;
-    run = console->capacity - console->head;
-    run = run < console->count ? run : console->count;
-    memcpy(ring, console->ring + console->head, run);
-    memcpy(ring + run, console->ring, console->count - run);
-    mem_free(console->host, console->ring, console->capacity);
-    console->ring = ring;
-    console->capacity = capacity;
-    console->head = 0;
+    run = output->capacity - output->head;
+    run = run < output->count ? run : output->count;
+    memcpy(ring, output->ring + output->head, run);
+    memcpy(ring + run, output->ring, output->count - run);
+    mem_free(output->host, output->ring, output->capacity);
+    output->ring = ring;
+    output->capacity = capacity;
+    output->head = 0;
     return true;
 }
 
-static void put_bytes(struct guest_console *console, const uint8_t *bytes, size_t count)
+static void put_bytes(struct console_output *output, const uint8_t *bytes, size_t count)
 {
-    size_t at = (console->head + console->count) % console->capacity;
-    size_t run = console->capacity - at;
+    size_t at = (output->head + output->count) % output->capacity;
+    size_t run = output->capacity - at;
 
     run = run < count ? run : count;
-    memcpy(console->ring + at, bytes, run);
-    memcpy(console->ring, bytes + run, count - run);
-    console->count += count;
+    memcpy(output->ring + at, bytes, run);
+    memcpy(output->ring, bytes + run, count - run);
+    output->count += count;
 }
 
 /* With the lock held: what does not fit even after growing is lost. */
-static void append(struct guest_console *console, const uint8_t *bytes, size_t count)
+static void append(struct console_output *output, const uint8_t *bytes, size_t count)
 {
-    bool fits = count <= console->capacity - console->count;
+    bool fits = count <= output->capacity - output->count;
 
     if (!fits)
-        fits = count <= CONSOLE_MAX && grow(console, console->count + count);
+        fits = count <= CONSOLE_MAX && grow(output, output->count + count);
     if (fits)
-        put_bytes(console, bytes, count);
-    else if (!console->has_dropped)
-        host_log(console->host, LOG_WARN,
-                 "console: the guest writes more than %u MiB at once: "
-                 "some of it is lost",
+        put_bytes(output, bytes, count);
+    else if (!output->has_dropped)
+        host_log(output->host, LOG_WARN,
+                 "console: the guest writes more than %u MiB at once: some of it is lost",
                  CONSOLE_MAX >> 20);
-    console->has_dropped |= !fits;
-    atomic_store(&console->is_full, console->count > CONSOLE_HIGH);
-    pthread_cond_broadcast(&console->changed);
+    output->has_dropped |= !fits;
+    atomic_store(&output->is_full, output->count > CONSOLE_HIGH);
+    pthread_cond_broadcast(&output->changed);
+}
+
+/* Once: the reader has gone, as when `| head` is satisfied. */
+static void say_failed(struct console_output *output)
+{
+    if (!output->has_dropped)
+        host_log(output->host, LOG_WARN, "console: cannot write: its output is dropped");
+    output->has_dropped = true;
 }
 
 void guest_console_write(void *ctx, const uint8_t *bytes, size_t count)
 {
-    struct guest_console *console = ctx;
+    struct console_output *output = ((struct guest_console *)ctx)->output;
 
-    if (!console->has_writer)
+    if (!output)
         return;
-    pthread_mutex_lock(&console->lock);
-    if (!console->has_failed)
-        append(console, bytes, count);
-    pthread_mutex_unlock(&console->lock);
+    pthread_mutex_lock(&output->lock);
+    if (output->has_failed)
+        say_failed(output);
+    else
+        append(output, bytes, count);
+    pthread_mutex_unlock(&output->lock);
 }
 
 void guest_console_throttle(struct guest_console *console)
 {
-    if (!atomic_load_explicit(&console->is_full, memory_order_relaxed))
+    struct console_output *output = console->output;
+
+    if (!output || !atomic_load_explicit(&output->is_full, memory_order_relaxed))
         return;
-    pthread_mutex_lock(&console->lock);
-    while (atomic_load(&console->is_full) && !console->is_awake)
-        pthread_cond_wait(&console->changed, &console->lock);
-    pthread_mutex_unlock(&console->lock);
+    pthread_mutex_lock(&output->lock);
+    while (atomic_load(&output->is_full) && !output->is_awake)
+        pthread_cond_wait(&output->changed, &output->lock);
+    pthread_mutex_unlock(&output->lock);
 }
 
 void guest_console_wake(struct guest_console *console, bool is_awake)
 {
-    pthread_mutex_lock(&console->lock);
-    console->is_awake = is_awake;
-    pthread_cond_broadcast(&console->changed);
-    pthread_mutex_unlock(&console->lock);
+    struct console_output *output = console->output;
+
+    if (!output)
+        return;
+    pthread_mutex_lock(&output->lock);
+    output->is_awake = is_awake;
+    pthread_cond_broadcast(&output->changed);
+    pthread_mutex_unlock(&output->lock);
 }
 
 bool guest_console_flush(struct guest_console *console, uint64_t deadline_ns)
 {
+    struct console_output *output = console->output;
     bool in_time = true;
 
-    pthread_mutex_lock(&console->lock);
-    while (console->count > 0 && in_time)
-        in_time = os_cond_wait(&console->changed, &console->lock, deadline_ns);
-    in_time = console->count == 0;
-    pthread_mutex_unlock(&console->lock);
+    if (!output)
+        return true;
+    pthread_mutex_lock(&output->lock);
+    while (output->count > 0 && in_time)
+        in_time = os_cond_wait(&output->changed, &output->lock, deadline_ns);
+    in_time = output->count == 0;
+    pthread_mutex_unlock(&output->lock);
     return in_time;
 }
 
@@ -261,38 +290,57 @@ bool guest_console_may_have_input(const struct guest_console *console)
 
 /* --- life ----------------------------------------------------------------------- */
 
-static cosm_status start_writer(struct guest_console *console, struct cosm_error *err)
+/* The memory is the C library's, not the host's: the writer may be the last to hold it. */
+static cosm_status new_output(struct console_output **out, struct host *host, int fd,
+                              struct cosm_error *err)
 {
-    int errnum = os_thread_start(console->host, &console->writer, "console", writer_main, console);
+    struct console_output *output = host_fault(host) ? NULL : calloc(1, sizeof *output);
+    int errnum;
 
-    console->has_writer = errnum == 0;
-    if (errnum)
-        return cosm_fail_errno(err, -errnum, "console: cannot start its thread");
+    if (!output)
+        return cosm_fail(err, COSM_NO_MEMORY, "console: no memory");
+    output->host = host;
+    output->fd = host_fault(host) ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    errnum = output->fd < 0 ? errno : -os_cond_init(host, &output->changed);
+    if (errnum) {
+        close(output->fd);
+        free(output);
+        return cosm_fail_errno(err, errnum, "console: output");
+    }
+    pthread_mutex_init(&output->lock, NULL);
+    *out = output;
+    return COSM_OK;
+}
+
+static cosm_status open_output(struct guest_console *console, int fd, struct cosm_error *err)
+{
+    struct host *host = console->host;
+    struct console_output *output = NULL;
+    cosm_status status = new_output(&output, host, fd, err);
+    int errnum = -ENOMEM;
+
+    if (status != COSM_OK)
+        return status;
+    output->capacity = RING_BYTES;
+    output->ring = mem_new(host, RING_BYTES);
+    if (output->ring)
+        errnum = os_thread_start(host, &output->writer, "console", writer_main, output);
+    if (errnum) {
+        mem_free(host, output->ring, output->capacity);
+        free_output(output);
+        return cosm_fail_errno(err, -errnum, "console: cannot start its writer");
+    }
+    host_live(host, 1);
+    console->output = output;
     return COSM_OK;
 }
 
 cosm_status guest_console_open(struct guest_console *console, struct host *host,
                                pthread_mutex_t *bus_lock, int in, int out, struct cosm_error *err)
 {
-    cosm_status status = COSM_OK;
-    int errnum;
-
-    *console = (struct guest_console){.bus_lock = bus_lock, .in = in, .out = out};
+    *console = (struct guest_console){.host = host, .bus_lock = bus_lock, .in = in};
     atomic_store(&console->wants_input, true);
-    errnum = os_cond_init(host, &console->changed);
-    if (errnum)
-        return cosm_fail_errno(err, -errnum, "console: condition variable");
-    pthread_mutex_init(&console->lock, NULL);
-    console->host = host; /* from here on guest_console_close has work */
-    console->ring = mem_new(host, RING_BYTES);
-    console->capacity = RING_BYTES;
-    if (!console->ring)
-        status = cosm_fail(err, COSM_NO_MEMORY, "console: no memory for its buffer");
-    if (status == COSM_OK && out >= 0)
-        status = start_writer(console, err);
-    if (status != COSM_OK)
-        guest_console_close(console);
-    return status;
+    return out >= 0 ? open_output(console, out, err) : COSM_OK;
 }
 
 void guest_console_reset(struct guest_console *console)
@@ -302,24 +350,36 @@ void guest_console_reset(struct guest_console *console)
     pthread_mutex_unlock(console->bus_lock);
 }
 
-static void stop_writer(struct guest_console *console)
+/* A writer that is stuck in a write to a reader who does not read cannot be called back
+ * (signals are the embedder's); it becomes an orphan that leaves when the write returns. */
+static void leave_writer(struct console_output *output)
 {
-    pthread_mutex_lock(&console->lock);
-    console->is_ending = true;
-    pthread_cond_broadcast(&console->changed);
-    pthread_mutex_unlock(&console->lock);
-    pthread_cancel(console->writer);
-    pthread_join(console->writer, NULL);
+    uint64_t deadline_ns = os_clock_ns() + LEAVE_NS;
+    pthread_t writer = output->writer;
+    bool has_left;
+
+    pthread_mutex_lock(&output->lock);
+    output->is_ending = true;
+    mem_free(output->host, output->ring, output->capacity);
+    pthread_cond_broadcast(&output->changed);
+    while (!output->has_left && os_cond_wait(&output->changed, &output->lock, deadline_ns))
+        ;
+    has_left = output->has_left;
+    output->is_orphan = !has_left;
+    pthread_mutex_unlock(&output->lock); /* an orphan's struct may be gone from here on */
+    if (!has_left) {
+        pthread_detach(writer);
+        return;
+    }
+    pthread_join(writer, NULL);
+    free_output(output);
 }
 
 void guest_console_close(struct guest_console *console)
 {
-    if (!console->host)
-        return;
-    if (console->has_writer)
-        stop_writer(console);
-    mem_free(console->host, console->ring, console->capacity);
-    pthread_cond_destroy(&console->changed);
-    pthread_mutex_destroy(&console->lock);
+    if (console->output) {
+        host_live(console->host, -1);
+        leave_writer(console->output);
+    }
     *console = (struct guest_console){0};
 }

@@ -20,21 +20,28 @@
 #define CONSOLE_MAX   (64u << 20)
 #define CONSOLE_INPUT 4096u
 
-struct guest_console {
-    struct host *host;
-    int in, out; /* borrowed; -1: none */
-
-    pthread_mutex_t lock; /* guards the output; a leaf: nothing is locked under it */
+/* Shared with the writer's thread, which may outlive the console: see leave_writer. */
+struct console_output {
+    struct host *host;    /* not for the writer */
+    int fd;               /* a copy of its own */
+    pthread_mutex_t lock; /* guards the rest; a leaf: nothing is locked under it */
     pthread_cond_t changed;
     uint8_t *ring;
     size_t capacity, head, count;
-    bool is_ending;   /* the writer must go */
-    bool is_awake;    /* harts must not wait in guest_console_throttle */
-    bool has_failed;  /* the descriptor took no more: output is dropped */
-    bool has_dropped; /* said once */
-    bool has_writer;
+    bool is_ending;      /* the ring is gone, the writer must go */
+    bool has_left;       /* it has */
+    bool is_orphan;      /* nobody waits for it: it frees this */
+    bool is_awake;       /* harts must not wait in guest_console_throttle */
+    bool has_failed;     /* the descriptor took no more: output is dropped */
+    bool has_dropped;    /* said once */
     atomic_bool is_full; /* more than CONSOLE_HIGH */
     pthread_t writer;
+};
+
+struct guest_console {
+    struct host *host;
+    int in;                        /* borrowed; -1: none */
+    struct console_output *output; /* NULL: output goes nowhere */
 
     atomic_bool is_at_end;     /* of the input */
     atomic_bool wants_input;   /* the main thread is to poll the descriptor */

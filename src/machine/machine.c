@@ -16,19 +16,36 @@ static void kick_harts(struct machine *machine)
         vcpu_kick(machine->group.vcpus[n], VCPU_EXIT);
 }
 
+/* What the user ends goes on later; what the guest does meanwhile must not be lost. */
+static bool is_passing(enum machine_event event)
+{
+    return event == EVENT_NONE || event == EVENT_TIMEOUT || event == EVENT_INTERRUPTED;
+}
+
+/* The first event counts, but for passing ones. A restart in the middle of an
+ * interruption is interrupted again. */
+static void record_end(struct machine *machine, enum machine_event event, unsigned code,
+                       const struct cosm_error *err)
+{
+    struct end *end = &machine->end;
+    enum machine_event old = atomic_load(&end->event);
+
+    if (old != EVENT_NONE && (!is_passing(old) || is_passing(event)))
+        return;
+    if (old == EVENT_INTERRUPTED && event == EVENT_RESET)
+        atomic_store(&machine->is_interrupted, true);
+    end->code = code;
+    if (err)
+        end->error = *err;
+    atomic_store(&end->event, event);
+}
+
 static void set_end(struct machine *machine, enum machine_event event, unsigned code,
                     const struct cosm_error *err)
 {
-    struct end *end = &machine->end;
-
-    pthread_mutex_lock(&end->lock);
-    if (atomic_load(&end->event) == EVENT_NONE) {
-        end->code = code;
-        if (err)
-            end->error = *err;
-        atomic_store(&end->event, event);
-    }
-    pthread_mutex_unlock(&end->lock);
+    pthread_mutex_lock(&machine->end.lock);
+    record_end(machine, event, code, err);
+    pthread_mutex_unlock(&machine->end.lock);
     guest_console_wake(&machine->console, true);
     kick_harts(machine);
     machine_poke(machine);

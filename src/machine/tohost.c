@@ -16,10 +16,22 @@
 #define BLOCK_WORDS 8u
 enum { CALL_WRITE = 64, CALL_EXIT = 93 }; /* Linux's numbers for RISC-V */
 
+/* The guest reads and writes the words at the same time: no plain copies of them. */
+static uint64_t *word_at(struct machine *machine, uint64_t address)
+{
+    return (uint64_t *)(void *)ram_at(&machine->ram, address, sizeof(uint64_t));
+}
+
+static void set_word(struct machine *machine, uint64_t address, uint64_t value)
+{
+    __atomic_store_n(word_at(machine, address), value, __ATOMIC_RELEASE);
+    ram_mark_written(&machine->ram, address - machine->ram.base, sizeof value);
+}
+
 static void answer(struct machine *machine, uint64_t value)
 {
     if (machine->boot.fromhost)
-        ram_write(&machine->ram, machine->boot.fromhost, &value, sizeof value);
+        set_word(machine, machine->boot.fromhost, value);
 }
 
 static void end_with(struct machine *machine, uint64_t code)
@@ -77,12 +89,12 @@ void tohost_check(struct machine *machine)
 
     if (!machine->boot.tohost)
         return;
-    word = (uint64_t *)(void *)ram_at(&machine->ram, machine->boot.tohost, sizeof *word);
+    word = word_at(machine, machine->boot.tohost);
     if (!__atomic_load_n(word, __ATOMIC_ACQUIRE) || pthread_mutex_trylock(&machine->tohost_lock))
         return;
     command = __atomic_load_n(word, __ATOMIC_ACQUIRE);
     if (command) {
-        ram_write(&machine->ram, machine->boot.tohost, &(uint64_t){0}, sizeof *word);
+        set_word(machine, machine->boot.tohost, 0);
         obey(machine, command);
     }
     pthread_mutex_unlock(&machine->tohost_lock);

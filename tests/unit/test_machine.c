@@ -442,6 +442,29 @@ TEST(a_device_that_asks_again_at_once_does_not_keep_the_main_thread)
     unlink(guest.path);
 }
 
+TEST(what_the_guest_does_in_its_last_moment_is_not_lost)
+{
+    struct image_file guest = BARE_ELF(J_SELF);
+    struct machine_config config = plain;
+    struct host host = {0};
+    struct machine *machine;
+    struct cosm_error err;
+
+    config.kernel = guest.path;
+    CHECK_U64(machine_open(&machine, &host, &config, &err), COSM_OK);
+    machine_end(machine, EVENT_TIMEOUT, 0);
+    machine_end(machine, EVENT_FAILED, 5); /* by a hart that had not left yet */
+    machine_end(machine, EVENT_POWEROFF, 0);
+    CHECK_U64(machine->end.event, EVENT_FAILED);
+    CHECK_U64(machine->end.code, 5);
+    atomic_store(&machine->end.event, EVENT_INTERRUPTED);
+    machine_end(machine, EVENT_RESET, 0);
+    CHECK_U64(machine->end.event, EVENT_RESET);
+    CHECK(atomic_load(&machine->is_interrupted));
+    machine_close(machine);
+    unlink(guest.path);
+}
+
 /* --- the console --------------------------------------------------------------------------- */
 
 /* Copies bytes from the serial port to itself, until a '.'. */
@@ -491,7 +514,7 @@ TEST(a_reader_that_is_stuck_stops_nobody_from_ending_the_machine)
     CHECK_U64(machine_open(&machine, &host, &config, &err), COSM_OK);
     machine_run(machine, os_clock_ns() + 300000000, &result, &err);
     CHECK_U64(result.end, MACHINE_TIMEOUT);
-    CHECK(machine->console.count < 2 * CONSOLE_HIGH); /* the guest was held back */
+    CHECK(machine->console.output->count < 2 * CONSOLE_HIGH); /* the guest was held back */
     machine_close(machine);
     unlink(guest.path);
     close(fds[0]);
@@ -978,6 +1001,7 @@ TESTS("machine", RUN(tohost_1_is_a_pass_and_3_is_failure_1),
       RUN(runs_by_the_instruction_clock_are_the_same),
       RUN(a_deadline_or_an_interruption_can_be_continued),
       RUN(a_device_that_asks_again_at_once_does_not_keep_the_main_thread),
+      RUN(what_the_guest_does_in_its_last_moment_is_not_lost),
       RUN(input_reaches_the_guest_however_long_it_is),
       RUN(a_reader_that_is_stuck_stops_nobody_from_ending_the_machine),
       RUN(a_reader_that_has_gone_is_no_end_either), RUN(sbi_calls_answer_as_the_specification_says),
