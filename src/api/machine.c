@@ -2,6 +2,7 @@
 #include "machine/machine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -299,6 +300,18 @@ _Static_assert(MACHINE_CONSOLE_SERIAL == 0 && MACHINE_CONSOLE_VIRTIO == 1 &&
 _Static_assert(LOG_ERROR == 0 && LOG_WARN == 1 && LOG_INFO == 2 && LOG_DEBUG == 3,
                "log-level: error|warn|info|debug");
 
+/* Found out before the guest runs, not after an hour. */
+static cosm_status check_signature(cosm_machine *machine, const char *path, struct cosm_error *err)
+{
+    int fd = path ? os_open(&machine->host, path, O_WRONLY | O_CREAT | O_NONBLOCK, 0666) : 0;
+
+    if (fd < 0)
+        return cosm_fail(err, COSM_IO, "signature %s: %s", path, strerror(-fd));
+    if (path)
+        os_close(&machine->host, fd);
+    return COSM_OK;
+}
+
 static cosm_status check_config(cosm_machine *machine, const struct machine_config *config,
                                 struct cosm_error *err)
 {
@@ -309,7 +322,9 @@ static cosm_status check_config(cosm_machine *machine, const struct machine_conf
     if (config->initrd && !config->kernel)
         return cosm_fail(err, COSM_BAD_ARG, "an initrd without a kernel: give one with --kernel");
     status = check_role(machine, machine->values[OPTION_run_kernel].text, err);
-    return status == COSM_OK ? check_role(machine, config->firmware, err) : status;
+    if (status == COSM_OK)
+        status = check_role(machine, config->firmware, err);
+    return status == COSM_OK ? check_signature(machine, config->signature, err) : status;
 }
 
 cosm_status cosm_machine_load(cosm_machine *machine, struct cosm_error *err)
