@@ -1,4 +1,5 @@
 /* api/disasm.c: RISC-V code as text, from words and files. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,10 @@ struct listing {
 
 static cosm_status check_size(const char *path, int result, uint64_t bytes, struct cosm_error *err)
 {
+    if (result == -EISDIR)
+        return cosm_fail(err, COSM_BAD_ARG, "%s: a directory: want a file", path);
+    if (result == -EINVAL)
+        return cosm_fail(err, COSM_BAD_ARG, "%s: not a regular file", path);
     if (result < 0)
         return cosm_fail_errno(err, -result, "%s", path);
     if (bytes == 0)

@@ -93,11 +93,15 @@ fails 'a text' 126 'not recognized: want a RISC-V Linux Image' "$cosm" run "$dir
 # Sleeps on and on: the timer wakes it every tenth of a second.
 guest 0x020042b7 0x0200c337 0xff830313 0x08000393 0x30439073 0x00033e03 0x000f4eb7 0x01de0e33 \
     0x01c2b023 0x10500073 0xfedff06f >"$dir/sleep.elf"
+fails 'a signature in a folder that is not there' 125 "signature $dir/none/sig: No such file" \
+    "$cosm" run "$dir/sleep.elf" --signature "$dir/none/sig"
 fails 'two kernels' 125 'a second kernel' "$cosm" run "$dir/sleep.elf" --kernel "$dir/sleep.elf"
 fails 'an initrd without a kernel' 125 'an initrd without a kernel' \
     "$cosm" run --firmware "$dir/sleep.elf" --initrd "$dir/initrd"
 
 fails 'disassembling what is not there' 127 "$dir/none: No such file" "$cosm" disasm "$dir/none"
+fails 'disassembling a pipe' 125 "$dir/fifo: not a regular file" "$cosm" disasm "$dir/fifo"
+fails 'disassembling a folder' 125 "$dir: a directory: want a file" "$cosm" disasm "$dir"
 fails 'disassembling an empty file' 126 'the file is empty' "$cosm" disasm "$dir/empty"
 fails 'disassembling x86' 126 'an ELF file for x86-64' "$cosm" disasm "$dir/x86"
 fails 'disassembling a file and a word' 125 "unexpected argument '4501'" "$cosm" disasm "$dir/text" 4501
