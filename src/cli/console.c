@@ -172,7 +172,7 @@ static void *console_thread(void *arg)
             read_keys(console);
         if (ready[3].revents)
             feed_keys(console);
-        if (ready[4].revents & POLLERR)
+        if (ready[4].revents & (POLLERR | POLLHUP))
             end_guest(console, SIGPIPE); /* nobody reads what the guest writes */
     }
 }
