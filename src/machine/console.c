@@ -152,16 +152,21 @@ static void say_failed(struct console_output *output)
 
 void guest_console_write(void *ctx, const uint8_t *bytes, size_t count)
 {
-    struct console_output *output = ((struct guest_console *)ctx)->output;
+    struct guest_console *console = ctx;
+    struct console_output *output = console->output;
+    bool was_full;
 
     if (!output)
         return;
     pthread_mutex_lock(&output->lock);
+    was_full = output->is_full;
     if (output->has_failed)
         say_failed(output);
     else
         append(output, bytes, count);
     pthread_mutex_unlock(&output->lock);
+    if (!was_full && output->is_full && console->filled)
+        console->filled(console->ctx);
 }
 
 void guest_console_throttle(struct guest_console *console)
@@ -208,7 +213,7 @@ bool guest_console_flush(struct guest_console *console, uint64_t deadline_ns)
 static void poke(struct guest_console *console)
 {
     if (console->poke)
-        console->poke(console->poke_ctx);
+        console->poke(console->ctx);
 }
 
 static void consume(struct guest_console *console, size_t count)

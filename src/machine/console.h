@@ -51,11 +51,14 @@ struct guest_console {
     size_t input_at, input_count;
     uint8_t input[CONSOLE_INPUT];
 
-    void (*poke)(void *ctx); /* tells the main thread to poll anew; NULL: nobody */
-    void *poke_ctx;
+    /* Told, with the bus lock held or not, or NULL: the main thread should poll anew; the
+     * output became full, so harts should come to guest_console_throttle soon. */
+    void (*poke)(void *ctx);
+    void (*filled)(void *ctx);
+    void *ctx;
 };
 
-/* The descriptors stay the caller's; `device` and `poke` are set after. */
+/* The descriptors stay the caller's; `device` and the callbacks are set after. */
 cosm_status guest_console_open(struct guest_console *console, struct host *host,
                                pthread_mutex_t *bus_lock, int in, int out, struct cosm_error *err);
 /* Drops what has not been written; an all-zero struct is a no-op. */

@@ -66,6 +66,8 @@ cosm_status dtb_complete(void *to, size_t room, const void *bytes, size_t size,
     error = fdt_open_into(to, to, (int)room);
     if (!error)
         error = fill_chosen(to, chosen);
+    if (!error) /* names that lay just behind a short string table are gone by now */
+        error = fdt_check_full(to, room);
     if (error)
         return cosm_fail(err, COSM_BAD_IMAGE, "%s: cannot complete /chosen: %s", name,
                          fdt_strerror(error));
