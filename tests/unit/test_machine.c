@@ -16,6 +16,7 @@
 
 enum { ZERO, RA, SP, GP, TP, T0, T1, T2, S0, S1, A0, A1, A2, A3, A4, A5, A6, A7 };
 
+#define GIVE_UP_NS 300000000000u /* far beyond what the slowest sanitizer needs */
 #define I_TYPE(op, f3, rd, rs1, imm)                                                               \
     ((uint32_t)(imm) << 20 | (uint32_t)(rs1) << 15 | (f3) << 12 | (uint32_t)(rd) << 7 | (op))
 #define S_TYPE(f3, rs2, rs1, imm)                                                                  \
@@ -202,7 +203,7 @@ static struct machine_result run_config(struct test *t, struct machine_config co
     *err = (struct cosm_error){0};
     if (machine_open(&machine, &host, &config, err) != COSM_OK)
         test_fail(t, __FILE__, __LINE__, "does not open: %s", err->text);
-    else if (machine_run(machine, os_clock_ns() + 20000000000u, &result, err) != COSM_OK)
+    else if (machine_run(machine, os_clock_ns() + GIVE_UP_NS, &result, err) != COSM_OK)
         test_fail(t, __FILE__, __LINE__, "does not run: %s", err->text);
     machine_close(machine);
     CHECK_U64(atomic_load(&fault.live), 0);
@@ -300,7 +301,7 @@ TEST(a_reset_starts_over_with_fresh_memory)
     CHECK_U64(result.end, MACHINE_TIMEOUT);
     CHECK(machine->boots > 2);
     write_all(guest.path, "", 0); /* the file that was opened is gone now */
-    CHECK_U64(machine_run(machine, os_clock_ns() + 5000000000u, &result, &err), COSM_BAD_IMAGE);
+    CHECK_U64(machine_run(machine, os_clock_ns() + GIVE_UP_NS, &result, &err), COSM_BAD_IMAGE);
     CHECK(strstr(err.text, "shorter"));
     machine_close(machine);
     unlink(guest.path);
@@ -974,7 +975,7 @@ static cosm_status open_run_close(struct host *host, void *ctx, struct cosm_erro
     cosm_status status = machine_open(&machine, host, ctx, err);
 
     if (status == COSM_OK)
-        status = machine_run(machine, os_clock_ns() + 20000000000u, &result, err);
+        status = machine_run(machine, os_clock_ns() + GIVE_UP_NS, &result, err);
     machine_close(machine);
     return status;
 }
