@@ -1,4 +1,4 @@
-/* covers: decode.c disasm.c exec.c fast.c interp.c */
+/* covers: decode.c disasm.c exec.c fast.c fast_decode.c interp.c */
 /*
  * Any words: decoded and disassembled, then run as a program by both readings of the
  * rows, the plain one (exec.c, a step at a time) and the threaded one (fast.c), which
