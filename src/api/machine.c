@@ -226,6 +226,14 @@ static bool is_file(const char *name)
     return strchr(name, '/') || access(name, F_OK) == 0;
 }
 
+static cosm_status refuse_program(const char *path, struct cosm_error *err)
+{
+    return cosm_fail(err, COSM_UNSUPPORTED,
+                     "%s: a RISC-V Linux program: cosm does not run these yet; want a kernel or a "
+                     "program linked to 0x80000000",
+                     path);
+}
+
 static cosm_status resolve_thing(cosm_machine *machine, struct machine_config *config,
                                  struct cosm_error *err)
 {
@@ -243,6 +251,7 @@ static cosm_status resolve_thing(cosm_machine *machine, struct machine_config *c
     switch (thing) {
     case THING_DISK: return thing_is_disk(machine, config, err);
     case THING_KERNEL: return thing_is_kernel(machine, config, err);
+    case THING_PROGRAM: return refuse_program(name, err);
     case THING_UNKNOWN: break;
     }
     return cosm_fail(err, COSM_UNSUPPORTED,
@@ -252,8 +261,9 @@ static cosm_status resolve_thing(cosm_machine *machine, struct machine_config *c
 }
 
 /* A file that is named for its role may be a flat binary, but nothing that is known to
- * be something else. */
-static cosm_status check_role(cosm_machine *machine, const char *path, struct cosm_error *err)
+ * be something else. Only firmware may be linked low: OpenSBI moves itself to where it is. */
+static cosm_status check_role(cosm_machine *machine, const char *path, bool is_firmware,
+                              struct cosm_error *err)
 {
     enum thing thing;
     cosm_status status;
@@ -264,6 +274,8 @@ static cosm_status check_role(cosm_machine *machine, const char *path, struct co
     if (status == COSM_OK && thing == THING_DISK)
         return cosm_fail(err, COSM_UNSUPPORTED, "%s: a disk, not a kernel: give it with --disk",
                          path);
+    if (status == COSM_OK && thing == THING_PROGRAM && !is_firmware)
+        return refuse_program(path, err);
     return status;
 }
 
@@ -321,9 +333,9 @@ static cosm_status check_config(cosm_machine *machine, const struct machine_conf
         return cosm_fail(err, COSM_BAD_ARG, "nothing to run: want a THING, --kernel or --firmware");
     if (config->initrd && !config->kernel)
         return cosm_fail(err, COSM_BAD_ARG, "an initrd without a kernel: give one with --kernel");
-    status = check_role(machine, machine->values[OPTION_run_kernel].text, err);
+    status = check_role(machine, machine->values[OPTION_run_kernel].text, false, err);
     if (status == COSM_OK)
-        status = check_role(machine, config->firmware, err);
+        status = check_role(machine, config->firmware, true, err);
     return status == COSM_OK ? check_signature(machine, config->signature, err) : status;
 }
 

@@ -136,7 +136,7 @@ static bool is_kernel_address(uint64_t address)
 
 /* A program for Linux has an interpreter or lies low; one for the board lies in RAM
  * or, as a kernel, in the upper half. */
-static bool is_linux_program(const struct elf *elf)
+static bool is_linked_low(const struct elf *elf)
 {
     struct elf_segment segment;
     bool is_low = false;
@@ -181,12 +181,7 @@ static cosm_status recognize_elf(const struct head *head, enum thing *thing, str
         status = check_segments(&elf, err);
     if (status != COSM_OK)
         return status;
-    if (is_linux_program(&elf))
-        return cosm_fail(err, COSM_UNSUPPORTED,
-                         "%s: a RISC-V Linux program: cosm does not run these yet; want a kernel "
-                         "or a program linked to 0x80000000",
-                         head->name);
-    *thing = THING_KERNEL;
+    *thing = is_linked_low(&elf) ? THING_PROGRAM : THING_KERNEL;
     return COSM_OK;
 }
 

@@ -7,9 +7,10 @@
 #include "base/host.h"
 
 enum thing {
-    THING_KERNEL, /* machine.h boots it: Image, compressed Image, kernel or bare-metal ELF */
-    THING_DISK,   /* a raw disk or ISO */
-    THING_UNKNOWN /* none of what is known: may be a flat binary */
+    THING_KERNEL,  /* machine.h boots it: Image, compressed Image, kernel or bare-metal ELF */
+    THING_DISK,    /* a raw disk or ISO */
+    THING_PROGRAM, /* RISC-V ELF linked below RAM: a Linux program, or firmware that moves itself */
+    THING_UNKNOWN  /* none of what is known: may be a flat binary */
 };
 
 #define RECOGNIZE_HEAD_BYTES 65536
