@@ -204,6 +204,8 @@ bool guest_console_flush(struct guest_console *console, uint64_t deadline_ns)
     while (output->count > 0 && in_time)
         in_time = os_cond_wait(&output->changed, &output->lock, deadline_ns);
     in_time = output->count == 0;
+    if (output->has_failed) /* also when the guest wrote no more after it */
+        say_failed(output);
     pthread_mutex_unlock(&output->lock);
     return in_time;
 }
