@@ -2,7 +2,7 @@
  *
  * All are sequentially consistent on the host, whatever aq and rl say. A reservation is
  * (host address, width, value): SC compares and swaps, so a value that changed and
- * changed back goes unnoticed (docs/decisions). */
+ * changed back goes unnoticed (docs/decisions/007). */
 #ifndef RISCV_ATOMIC_H
 #define RISCV_ATOMIC_H
 
