@@ -74,7 +74,7 @@ check_clang() { # MESON-TEST-ARG...
 check_pattern() { # PATTERN
     pattern=$1
     preset=${PRESET:-release}
-    configure "$preset"
+    build "$preset" || return # or the list of tests could be an old one
     dir=$(build_dir "$preset")
     names=$(meson test -C "$dir" --no-rebuild --list 2>/dev/null | sed 's/.* \/ //' |
         grep -e "$pattern" | sort -u || true)

@@ -51,7 +51,7 @@ class Tally:
 
     def meson_test(self, preset, test):
         where = '%s/%s' % (preset, test['name'].split(' / ')[-1])
-        repeat = 'repeat with: ' + shlex.join(test['command'])
+        repeat = 'repeat with: cd out/build/%s && %s' % (preset, shlex.join(test['command']))
         out = test.get('stdout') or ''
         err = (test.get('stderr') or '').splitlines()
         if len(err) > 48: # a sanitizer's report begins with what matters
