@@ -8,14 +8,23 @@
 /* A node, three properties and their names, far less than this. */
 #define ROOM_FOR_CHOSEN 1024u
 
+/* libfdt 1.6 runs off trees of versions before 17 (their header does not tell the length of
+ * the structure); dtc has written 17 since 2005. */
+static int check_tree(const void *bytes, size_t size)
+{
+    if (fdt_magic(bytes) == FDT_MAGIC && fdt_version(bytes) < 17)
+        return -FDT_ERR_BADVERSION;
+    return fdt_check_full(bytes, size);
+}
+
 static int check(const void *bytes, size_t size)
 {
 #ifdef COSM_PLANTED_BUGS /* order: reads the header before it knows that it is there */
     if (fdt_totalsize(bytes) > size && size < sizeof(struct fdt_header))
         return -FDT_ERR_TRUNCATED;
-    return fdt_check_full(bytes, fdt_totalsize(bytes)); /* length: believes the header's */
+    return check_tree(bytes, fdt_totalsize(bytes)); /* length: believes the header's */
 #else
-    return size < sizeof(struct fdt_header) ? -FDT_ERR_TRUNCATED : fdt_check_full(bytes, size);
+    return size < sizeof(struct fdt_header) ? -FDT_ERR_TRUNCATED : check_tree(bytes, size);
 #endif
 }
 
@@ -67,7 +76,7 @@ cosm_status dtb_complete(void *to, size_t room, const void *bytes, size_t size,
     if (!error)
         error = fill_chosen(to, chosen);
     if (!error) /* names that lay just behind a short string table are gone by now */
-        error = fdt_check_full(to, room);
+        error = check_tree(to, room);
     if (error)
         return cosm_fail(err, COSM_BAD_IMAGE, "%s: cannot complete /chosen: %s", name,
                          fdt_strerror(error));
