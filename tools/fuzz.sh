@@ -35,7 +35,7 @@ run_fuzzer() {
     target=$2 seconds=$3
     shift 3
     mkdir -p "out/fuzz/$target/corpus" "$corpus/$target"
-    UBSAN_OPTIONS=print_stacktrace=1 "$binary" -max_total_time="$seconds" -timeout=1 \
+    UBSAN_OPTIONS=print_stacktrace=1 "$binary" -max_total_time="$seconds" ${seed:+-seed="$seed"} -timeout=1 \
         -rss_limit_mb=2048 -artifact_prefix="out/fuzz/$target/" -print_final_stats=1 "$@" \
         "out/fuzz/$target/corpus" "$corpus/$target"
 }
@@ -139,7 +139,8 @@ each_or_one() { # COMMAND [TARGET]
 }
 
 case ${1-} in
---short) fuzz_all 20 ;;
+# CI judges a change: the same inputs each time, as far as time allows. --long hunts.
+--short) seed=1; fuzz_all 20 ;;
 --long) fuzz_all 600 ;;
 --quietly) fuzz_quietly "$2" "$3" ;;
 --coverage | --cover_one) shift; each_or_one cover_one "$@" ;;
