@@ -140,7 +140,7 @@ each_or_one() { # COMMAND [TARGET]
 
 case ${1-} in
 # CI judges a change: the same inputs each time, as far as time allows. --long hunts.
---short) seed=1; fuzz_all 20 ;;
+--short) export seed=1; fuzz_all 20 ;;
 --long) fuzz_all 600 ;;
 --quietly) fuzz_quietly "$2" "$3" ;;
 --coverage | --cover_one) shift; each_or_one cover_one "$@" ;;
