@@ -66,13 +66,55 @@ void ram_mark_written(struct ram *ram, uint64_t offset, uint64_t bytes)
     }
 }
 
+/* The next step of a copy: a word where guest memory is aligned, else a byte. */
+static bool is_word_next(const uint8_t *guest, uint64_t bytes)
+{
+    return bytes >= sizeof(uint64_t) && (uintptr_t)guest % sizeof(uint64_t) == 0;
+}
+
+void ram_copy_from(void *to, const uint8_t *from, uint64_t bytes)
+{
+    uint8_t *at = to;
+    unsigned step;
+
+    for (; bytes > 0; at += step, from += step, bytes -= step) {
+        uint64_t word;
+
+        step = is_word_next(from, bytes) ? sizeof word : 1;
+        if (step == 1) {
+            *at = __atomic_load_n(from, __ATOMIC_RELAXED);
+            continue;
+        }
+        word = __atomic_load_n((const uint64_t *)(const void *)from, __ATOMIC_RELAXED);
+        memcpy(at, &word, sizeof word);
+    }
+}
+
+void ram_copy_to(uint8_t *to, const void *from, uint64_t bytes)
+{
+    const uint8_t *at = from;
+    unsigned step;
+
+    for (; bytes > 0; at += step, to += step, bytes -= step) {
+        uint64_t word;
+
+        step = is_word_next(to, bytes) ? sizeof word : 1;
+        if (step == 1) {
+            __atomic_store_n(to, *at, __ATOMIC_RELAXED);
+            continue;
+        }
+        memcpy(&word, at, sizeof word);
+        __atomic_store_n((uint64_t *)(void *)to, word, __ATOMIC_RELAXED);
+    }
+}
+
 bool ram_read(struct ram *ram, uint64_t address, void *to, uint64_t bytes)
 {
     const uint8_t *from = ram_at(ram, address, bytes);
 
     if (!from)
         return false;
-    memcpy(to, from, bytes);
+    ram_copy_from(to, from, bytes);
     return true;
 }
 
@@ -82,7 +124,7 @@ bool ram_write(struct ram *ram, uint64_t address, const void *from, uint64_t byt
 
     if (!to)
         return false;
-    memcpy(to, from, bytes);
+    ram_copy_to(to, from, bytes);
     ram_mark_written(ram, address - ram->base, bytes);
     return true;
 }

@@ -70,8 +70,13 @@ bool ram_mark_code(struct ram *ram, uint64_t page);
  * no page of it is code. */
 void ram_mark_written(struct ram *ram, uint64_t offset, uint64_t bytes);
 
-/* DMA: false, nothing done, when the range is not all RAM. Reads and writes are plain
- * copies (bytes may tear, as on a real bus). */
+/* Copy from and to guest memory, which harts may be writing or reading: that race is the
+ * guest's, so it must not be one of ours. Words may tear, bytes do not. */
+void ram_copy_from(void *to, const uint8_t *from, uint64_t bytes);
+void ram_copy_to(uint8_t *to, const void *from, uint64_t bytes);
+
+/* DMA: false, nothing done, when the range is not all RAM. Words may tear, as on a real
+ * bus. */
 bool ram_read(struct ram *ram, uint64_t address, void *to, uint64_t bytes);
 bool ram_write(struct ram *ram, uint64_t address, const void *from, uint64_t bytes);
 

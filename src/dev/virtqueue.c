@@ -271,9 +271,9 @@ static size_t copy(const struct iovec *segments, unsigned count, uint64_t offset
         some -= offset;
         some = some < bytes - done ? some : bytes - done;
         if (is_write)
-            memcpy(segment + offset, memory + done, some);
+            ram_copy_to(segment + offset, memory + done, some);
         else
-            memcpy(memory + done, segment + offset, some);
+            ram_copy_from(memory + done, segment + offset, some);
         done += some;
         offset = 0;
     }

@@ -373,12 +373,14 @@ static uint8_t *dbcn_memory(const struct sbi_call *call, uint64_t *count)
 
 static enum sbi_error console_write_memory(struct sbi_call *call)
 {
+    uint8_t bytes[TRANSFER_MAX];
     uint64_t count;
     const uint8_t *memory = dbcn_memory(call, &count);
 
     if (!memory)
         return SBI_INVALID_PARAM;
-    print(call, memory, count);
+    ram_copy_from(bytes, memory, count);
+    print(call, bytes, count);
     call->value = count;
     return SBI_SUCCESS;
 }

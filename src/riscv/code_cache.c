@@ -119,7 +119,7 @@ static void take_snapshot(struct rv_code_page *page)
     struct rv_insn undecoded = {.run = rv_fast_undecoded(), .len = 2};
 
     atomic_thread_fence(memory_order_seq_cst);
-    memcpy(page->snapshot, page->host, RAM_PAGE);
+    ram_copy_from(page->snapshot, page->host, RAM_PAGE);
     for (unsigned n = 0; n < RV_PAGE_SLOTS; n++)
         page->slots[n] = undecoded;
     page->slots[RV_PAGE_SLOTS] = undecoded;

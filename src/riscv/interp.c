@@ -11,11 +11,12 @@
 
 static bool fetch_half(struct rv_hart *h, uint64_t pc, uint16_t *half)
 {
-    uint8_t *page;
+    uint8_t *page, bytes[2];
 
     if (!rv_fetch_page(h, pc, &page))
         return false;
-    *half = load_le16(page + pc % RAM_PAGE);
+    ram_copy_from(bytes, page + pc % RAM_PAGE, sizeof bytes);
+    *half = load_le16(bytes);
     return true;
 }
 

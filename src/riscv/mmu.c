@@ -315,7 +315,7 @@ static uint64_t load_host(const uint8_t *from, unsigned size)
     uint64_t value = 0;
 
     if (is_misaligned((uintptr_t)from, size)) {
-        memcpy(&value, from, size);
+        ram_copy_from(&value, from, size);
         return value;
     }
     switch (size) {
@@ -329,7 +329,7 @@ static uint64_t load_host(const uint8_t *from, unsigned size)
 static void store_host(uint8_t *to, unsigned size, uint64_t value)
 {
     if (is_misaligned((uintptr_t)to, size)) {
-        memcpy(to, &value, size);
+        ram_copy_to(to, &value, size);
         return;
     }
     switch (size) {
@@ -370,8 +370,8 @@ static bool load_across(struct rv_hart *h, uint64_t address, unsigned size, uint
     if (!locate_both(h, address, size, RV_READ, place))
         return false;
     *value = 0;
-    memcpy(value, place[0].host, head);
-    memcpy((uint8_t *)value + head, place[1].host, size - head);
+    ram_copy_from(value, place[0].host, head);
+    ram_copy_from((uint8_t *)value + head, place[1].host, size - head);
     return true;
 }
 
