@@ -9,9 +9,8 @@ cosm_status ram_open(struct ram *ram, struct host *host, uint64_t base, uint64_t
 
     *ram = (struct ram){.host = host, .base = base, .size = bytes};
     ram->bytes = os_map_anon(host, bytes, true);
-    ram->flags = os_map_anon(host, pages * sizeof *ram->flags, false);
-    ram->versions = os_map_anon(host, pages * sizeof *ram->versions, false);
-    if (ram->bytes && ram->flags && ram->versions)
+    ram->marks = os_map_anon(host, pages * sizeof *ram->marks, false);
+    if (ram->bytes && ram->marks)
         return COSM_OK;
     ram_close(ram);
     return cosm_fail(err, COSM_NO_MEMORY,
@@ -26,29 +25,31 @@ void ram_close(struct ram *ram)
     if (!ram->host)
         return;
     os_unmap(ram->host, ram->bytes, ram->size);
-    os_unmap(ram->host, ram->flags, pages * sizeof *ram->flags);
-    os_unmap(ram->host, ram->versions, pages * sizeof *ram->versions);
+    os_unmap(ram->host, ram->marks, pages * sizeof *ram->marks);
     *ram = (struct ram){0};
 }
 
 bool ram_mark_code(struct ram *ram, uint64_t page)
 {
-    return atomic_fetch_or(&ram->flags[page], RAM_CODE) & RAM_CODE;
+    return atomic_fetch_or(&ram->marks[page], RAM_CODE) & RAM_CODE;
 }
 
-static void new_version(struct ram *ram, uint64_t page)
+/* The mark after one more write: a new version, and at every RAM_WRITES_TO_DATA-th no code. */
+static unsigned mark_after_write(unsigned mark)
 {
-    atomic_fetch_add(&ram->versions[page], 1);
-    atomic_fetch_add(&ram->epoch, 1);
+    mark += RAM_VERSION;
+    return mark / RAM_VERSION % RAM_WRITES_TO_DATA == 0 ? mark & ~RAM_CODE : mark;
 }
 
-/* RAM_CODE goes between two new versions. Who marked the page just before it went, and so
- * relies on a mark that is gone, noted an older version than the second. Who decoded it
- * before, and is told of a write that nobody marked, finds at least the first. */
-static void unmark_code(struct ram *ram, uint64_t page)
+static void mark_page_written(struct ram *ram, uint64_t page)
 {
-    atomic_fetch_and(&ram->flags[page], (unsigned char)~RAM_CODE);
-    new_version(ram, page);
+    unsigned mark = atomic_load_explicit(&ram->marks[page], memory_order_relaxed);
+
+    while (mark & RAM_CODE)
+        if (atomic_compare_exchange_weak(&ram->marks[page], &mark, mark_after_write(mark))) {
+            atomic_fetch_add(&ram->epoch, 1);
+            return;
+        }
 }
 
 void ram_mark_written(struct ram *ram, uint64_t offset, uint64_t bytes)
@@ -57,13 +58,8 @@ void ram_mark_written(struct ram *ram, uint64_t offset, uint64_t bytes)
         return;
     atomic_thread_fence(memory_order_seq_cst);
     for (uint64_t page = offset >> RAM_PAGE_SHIFT; page <= (offset + bytes - 1) >> RAM_PAGE_SHIFT;
-         page++) {
-        if (!ram_is_code(ram, page))
-            continue;
-        new_version(ram, page);
-        if (atomic_load(&ram->versions[page]) % RAM_WRITES_TO_DATA == 0)
-            unmark_code(ram, page);
-    }
+         page++)
+        mark_page_written(ram, page);
 }
 
 /* The next step of a copy: a word where guest memory is aligned, else a byte. */

@@ -7,14 +7,14 @@
  * Code pages. A page that some hart has decoded carries RAM_CODE. Invariant: while
  * RAM_CODE is set, every write to the page is followed by ram_mark_written(), which
  * gives the page a new version; harts drop what they decoded from an older version, at
- * their next fence.i at the latest. The order that makes this race-free: the decoder notes
+ * their next fence.i at the latest. Flag and version are one word, so that a page never
+ * loses RAM_CODE without a new version. The order that makes this race-free: the decoder notes
  * the version, sets RAM_CODE and takes away every hart's direct write mapping (both while
  * all are stopped), then reads the bytes; a writer writes the bytes, then looks at RAM_CODE.
  * Both sides have a sequentially consistent fence between their last two steps.
  *
- * A page written about RAM_WRITES_TO_DATA times is taken for data again: it loses
- * RAM_CODE between two new versions, so whoever still holds decodings of it finds the
- * version changed and drops them; running it marks it again.
+ * At every RAM_WRITES_TO_DATA-th version a page is taken for data again and loses
+ * RAM_CODE; running it marks it again.
  *
  * Threads: any. */
 #ifndef BUS_RAM_H
@@ -28,16 +28,16 @@
 
 #define RAM_WRITES_TO_DATA 16u
 
-#define RAM_CODE 1u /* page flag: decoded by some hart */
+#define RAM_CODE    1u /* in a page's mark: decoded by some hart */
+#define RAM_VERSION 2u /* in a page's mark: one version */
 
 struct ram {
     struct host *host;
-    uint8_t *bytes;        /* host address of guest physical address `base` */
-    uint64_t base;         /* guest physical, a multiple of RAM_PAGE */
-    uint64_t size;         /* bytes, a multiple of RAM_PAGE */
-    atomic_uchar *flags;   /* one a page: RAM_CODE */
-    atomic_uint *versions; /* one a page: rises when a code page is written */
-    atomic_uint epoch;     /* rises with any version: "nothing changed" in one load */
+    uint8_t *bytes;     /* host address of guest physical address `base` */
+    uint64_t base;      /* guest physical, a multiple of RAM_PAGE */
+    uint64_t size;      /* bytes, a multiple of RAM_PAGE */
+    atomic_uint *marks; /* one a page: RAM_CODE, and times RAM_VERSION the version */
+    atomic_uint epoch;  /* rises with any version: "nothing changed" in one load */
 };
 
 /* `bytes` must be a multiple of RAM_PAGE. NO_MEMORY when the host refuses. */
@@ -61,7 +61,13 @@ static inline uint64_t ram_page_of(const struct ram *ram, const void *host_addre
 
 static inline bool ram_is_code(const struct ram *ram, uint64_t page)
 {
-    return atomic_load_explicit(&ram->flags[page], memory_order_relaxed) & RAM_CODE;
+    return atomic_load_explicit(&ram->marks[page], memory_order_relaxed) & RAM_CODE;
+}
+
+/* Rises when a code page is written; wraps. */
+static inline unsigned ram_version(const struct ram *ram, uint64_t page)
+{
+    return atomic_load(&ram->marks[page]) / RAM_VERSION;
 }
 
 /* Sets RAM_CODE; true when it was set before. With harts about, only under a stop. */

@@ -143,7 +143,7 @@ struct rv_code_page *rv_code_cache_get(struct rv_hart *h, uint8_t *host, bool *s
     page->host = host;
     page->number = number;
     /* Before the mark, which a writer that takes the page for data may take away again. */
-    page->version = atomic_load(&h->ram->versions[number]);
+    page->version = ram_version(h->ram, number);
     *stopped = mark_as_code(h, page);
     take_snapshot(page);
     page->next = *bucket_of(cache, number);
@@ -154,8 +154,7 @@ struct rv_code_page *rv_code_cache_get(struct rv_hart *h, uint8_t *host, bool *s
 
 static bool is_current(const struct rv_hart *h, const struct rv_code_page *page)
 {
-    return atomic_load_explicit(&h->ram->versions[page->number], memory_order_acquire) ==
-           page->version;
+    return ram_version(h->ram, page->number) == page->version;
 }
 
 void rv_code_cache_refresh(struct rv_hart *h)

@@ -21,7 +21,7 @@ struct rv_code_page {
     uint8_t snapshot[RAM_PAGE];
     uint8_t *host;    /* the page in RAM */
     uint64_t number;  /* its page number in RAM */
-    unsigned version; /* ram->versions[number] when the snapshot was taken */
+    unsigned version; /* ram_version(number) when the snapshot was taken */
     struct rv_code_page *next;
 };
 

@@ -274,7 +274,7 @@ static void *write_code(void *arg)
 
     for (unsigned n = 1; n <= CODE_ROUNDS; n++) {
         ram_mark_code(&race->ram, 0);
-        while (atomic_load(&race->ram.versions[0]) % RAM_WRITES_TO_DATA != RAM_WRITES_TO_DATA - 1)
+        while (ram_version(&race->ram, 0) % RAM_WRITES_TO_DATA != RAM_WRITES_TO_DATA - 1)
             ram_mark_written(&race->ram, 0, 1);
         atomic_store(&race->ready, n);
         ram_mark_written(&race->ram, 0, 1);
@@ -293,10 +293,10 @@ static void mark_code(struct code_race *race, unsigned round)
     wait_for_round(&race->ready, round);
     for (atomic_uint delay = 0; delay < round % 16;)
         atomic_fetch_add(&delay, 1);
-    version = atomic_load(&race->ram.versions[0]);
+    version = ram_version(&race->ram, 0);
     ram_mark_code(&race->ram, 0);
     wait_for_round(&race->written, round);
-    if (version == atomic_load(&race->ram.versions[0]) && !ram_is_code(&race->ram, 0))
+    if (version == ram_version(&race->ram, 0) && !ram_is_code(&race->ram, 0))
         atomic_store(&race->has_failed, true);
     atomic_store(&race->judged, round);
 }

@@ -284,7 +284,7 @@ TEST(svadu_sets_a_and_d_in_memory)
     *entry = clean;
     CHECK_U64(try_access(h, WINDOW, 8, RV_EXEC), NONE);
     CHECK_U64(*entry, clean | A);
-    CHECK(atomic_load(&box.ram.versions[page]) > 0);
+    CHECK(ram_version(&box.ram, page) > 0);
     CHECK_U64(try_access(h, WINDOW, 8, RV_READ), NONE);
     CHECK_U64(*entry, clean | A);
     CHECK_U64(rv_tlb_slot(h->data, WINDOW)->write, RV_TLB_INVALID);
@@ -514,7 +514,7 @@ TEST(stores_to_code_pages_are_seen)
     CHECK_U64(rv_tlb_slot(h->data, WINDOW)->write, RV_TLB_INVALID);
     CHECK_U64(rv_tlb_slot(h->data, WINDOW)->read, WINDOW);
     CHECK_U64(try_access(h, WINDOW, 8, RV_WRITE), NONE);
-    CHECK(atomic_load(&box.ram.versions[page]) > 0);
+    CHECK(ram_version(&box.ram, page) > 0);
     ram_mark_code(&box.ram, page); /* a write may clear the flag */
     CHECK(rv_host_address(h, WINDOW, 8, RV_WRITE, &host, &is_code) && is_code);
     CHECK_U64(rv_tlb_slot(h->data, WINDOW)->write, RV_TLB_INVALID);
@@ -609,8 +609,8 @@ TEST(a_store_across_pages_tells_of_either_code_page)
         ram_mark_code(&box.ram, page + n);
         fence(h);
         CHECK(rv_store(h, WINDOW + RAM_PAGE - 2, 4, 0));
-        CHECK(atomic_load(&box.ram.versions[page + n]) > 0);
-        atomic_store(&box.ram.flags[page + n], 0);
+        CHECK(ram_version(&box.ram, page + n) > 0);
+        atomic_store(&box.ram.marks[page + n], 0);
     }
     box_close(&box);
 }

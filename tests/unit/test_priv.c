@@ -782,7 +782,7 @@ TEST(cbo_zero_clears_its_block_and_reports_rs1)
     CHECK(run(h, rv_op_cbo_zero, (struct rv_insn){.rs1 = 5}));
     for (unsigned n = 0; n < 256; n++)
         CHECK_U64(box.ram.bytes[n], n >= 64 && n < 128 ? 0 : 0xff);
-    CHECK(atomic_load(&box.ram.versions[0]) > 0);
+    CHECK(ram_version(&box.ram, 0) > 0);
     h->x[5] = DEVICE + 17;
     CHECK(!run(h, rv_op_cbo_zero, (struct rv_insn){.rs1 = 5}));
     CHECK_U64(h->trap_cause, RV_CAUSE_store_access);

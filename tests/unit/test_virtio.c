@@ -177,8 +177,8 @@ TEST(what_the_device_writes_is_known_to_be_written)
     put_descriptor(&rig, DESC_AREA(RX), 0, BUFFER(1), 2 * RAM_PAGE, D_WRITE, 0);
     driver_add(&rig, RX, 0, true);
     device_receive(rig.device, (const uint8_t *)"abc", 3);
-    CHECK_U64(atomic_load(&rig.ram.versions[page]), 1);
-    CHECK_U64(atomic_load(&rig.ram.versions[page + 1]), 0);
+    CHECK_U64(ram_version(&rig.ram, page), 1);
+    CHECK_U64(ram_version(&rig.ram, page + 1), 0);
     rig_close(&rig);
 }
 

@@ -292,7 +292,7 @@ TEST(a_reset_voids_the_request_in_flight_and_waits_for_it)
     sem_post(&gate.leave);
     pthread_join(hart, NULL);
     CHECK(used_index(&rig, 0) == 0 && !rig.irq);
-    CHECK_U64(atomic_load(&rig.ram.versions[page]), 1); /* but what came in is code no more */
+    CHECK_U64(ram_version(&rig.ram, page), 1); /* but what came in is code no more */
     rig.disk_hook = NULL;
     driver_start(&rig, 0, 1);
     CHECK_U64(request(T_IN, 4, 512, D_WRITE), S_OK);
