@@ -326,7 +326,7 @@ static cosm_status open_output(struct guest_console *console, int fd, struct cos
     cosm_status status = new_output(&output, host, fd, err);
     int errnum = -ENOMEM;
 
-    if (status != COSM_OK)
+    if (!output)
         return status;
     output->capacity = RING_BYTES;
     output->ring = mem_new(host, RING_BYTES);

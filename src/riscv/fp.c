@@ -43,7 +43,7 @@ static int exp_bias(struct format f)
 
 static uint64_t pack_sign(struct format f, bool sign)
 {
-    return (uint64_t)sign << (f.exp_bits + f.frac_bits);
+    return sign ? BIT(f.exp_bits + f.frac_bits) : 0;
 }
 
 static uint64_t pack_infinity(struct format f, bool sign)

@@ -162,7 +162,7 @@ TEST(a_disk_has_one_writer)
 
 TEST(the_holder_of_a_disk_is_named)
 {
-    int ready[2], done[2];
+    int ready[2] = {-1, -1}, done[2] = {-1, -1};
     char byte = 0, says[64];
     pid_t child;
 

@@ -479,7 +479,7 @@ TEST(fences_make_changed_tables_visible)
     uint64_t other = new_table(&box), value = 0;
 
     for (unsigned how = 0; how < 3; how++) {
-        uint64_t *pointer = entry_of(&box, h->satp, WINDOW, 1), old = *pointer;
+        uint64_t *pointer = entry_of(&box, h->satp, WINDOW, 1), old;
 
         map(&box, WINDOW, pte(DATA, RWX));
         fence(h);
