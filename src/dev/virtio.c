@@ -24,10 +24,12 @@ static void set_isr(struct virtio *virtio, uint32_t isr)
     irq_line_set(&virtio->device->env.irq, isr != 0);
 }
 
-/* Makes requests in flight void, and waits until none touches guest memory. */
-static void stop_requests(struct virtio *virtio)
+/* Makes requests in flight of queues [from, to) void, and waits until none of them touches
+ * guest memory. */
+static void stop_requests(struct virtio *virtio, unsigned from, unsigned to)
 {
-    virtio->epoch++;
+    for (unsigned queue = from; queue < to; queue++)
+        virtio->epochs[queue]++;
     if (virtio->type->quiesce)
         virtio->type->quiesce(virtio);
 }
@@ -41,7 +43,7 @@ void virtio_reset(void *state)
     virtio->offered_select = virtio->accepted_select = virtio->queue_select = 0;
     memset(virtio->queues, 0, sizeof virtio->queues);
     set_isr(virtio, 0);
-    stop_requests(virtio);
+    stop_requests(virtio, 0, VIRTIO_QUEUES_MAX);
 }
 
 void virtio_break(struct virtio *virtio, const char *why)
@@ -112,7 +114,7 @@ void virtio_enable_queue(struct virtio *virtio, bool enable)
         return;
     if (!enable) {
         queue->is_ready = 0;
-        stop_requests(virtio);
+        stop_requests(virtio, virtio->queue_select, virtio->queue_select + 1);
     } else if (virtio->status & VIRTIO_DRIVER_OK) {
         virtio_break(virtio, "a queue enabled after DRIVER_OK");
     } else if (!is_legal_queue(virtio, queue)) {
@@ -171,6 +173,13 @@ bool virtio_pop(struct virtio *virtio, unsigned queue, struct vq_chain *chain)
           virtio->device->class->name, queue, chain->head, (unsigned long long)chain->read_bytes,
           (unsigned long long)chain->write_bytes);
     return true;
+}
+
+bool virtio_waits(struct virtio *virtio, unsigned queue)
+{
+    return may_run(virtio, queue) &&
+           virtqueue_waits(&virtio->queues[queue], virtio->ram,
+                           virtio_has(virtio, VIRTIO_F_EVENT_IDX));
 }
 
 void virtio_push(struct virtio *virtio, unsigned queue, const struct vq_chain *chain,
@@ -243,7 +252,8 @@ bool virtio_thawed(void *state)
 
     if (!is_legal_state(virtio))
         return false;
-    virtio->epoch++;
+    for (unsigned queue = 0; queue < VIRTIO_QUEUES_MAX; queue++)
+        virtio->epochs[queue]++;
     set_isr(virtio, virtio->isr);
     virtio_again(virtio); /* requests that waited at the freeze wait still */
     return true;

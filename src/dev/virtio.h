@@ -27,7 +27,7 @@
 #define VIRTIO_ISR_QUEUE  1u
 #define VIRTIO_ISR_CONFIG 2u
 
-#define VIRTIO_QUEUES_MAX 2u
+#define VIRTIO_QUEUES_MAX 8u
 #define VIRTIO_CONFIG_MAX 64u
 
 struct virtio;
@@ -60,7 +60,8 @@ struct virtio {
     struct device *device;
     struct ram *ram;
     uint64_t offered;
-    uint64_t epoch; /* rises when queues stop: requests taken before are void */
+    /* By queue: rises when the queue stops. Requests taken before are void. */
+    uint64_t epochs[VIRTIO_QUEUES_MAX];
 };
 
 #define VIRTIO_FIELDS(type_)                                                                       \
@@ -71,7 +72,7 @@ struct virtio {
         HOST_ONLY(type_, virtio.device, "wiring, made by the board"),                              \
         HOST_ONLY(type_, virtio.ram, "wiring, made by the board"),                                 \
         HOST_ONLY(type_, virtio.offered, "what it is"),                                            \
-        HOST_ONLY(type_, virtio.epoch, "names requests in flight; a freeze has none")
+        HOST_ONLY(type_, virtio.epochs, "name requests in flight; a freeze has none")
 
 /* `features`: offered beside those of all devices. */
 void virtio_init(struct virtio *virtio, struct device *device, const struct virtio_type *type,
@@ -98,6 +99,8 @@ void virtio_acknowledge(struct virtio *virtio, uint64_t isr);
 /* For the device type. Takes the next request; false when there is none, or the device
  * may not run now, or the guest just broke the rules. */
 bool virtio_pop(struct virtio *virtio, unsigned queue, struct vq_chain *chain);
+/* True when another request waits; if not, the driver will notify the next one. */
+bool virtio_waits(struct virtio *virtio, unsigned queue);
 /* Gives it back, the first `written` bytes of its writable part filled. */
 void virtio_push(struct virtio *virtio, unsigned queue, const struct vq_chain *chain,
                  uint64_t written);

@@ -5,7 +5,7 @@
  * One thread a disk takes requests from the ring and does the host's I/O without the
  * bus lock, straight into and out of guest memory: a slow disk stops no hart. Requests
  * wait in the ring, so what is in flight is one request at most. A reset makes it void
- * (virtio.epoch) and waits until the host's call has returned, so that nothing writes
+ * (virtio.epochs) and waits until the host's call has returned, so that nothing writes
  * memory which the guest has taken back. With a deterministic clock there is no thread:
  * the hart that notifies does the work. */
 #include "dev/virtio_blk.h"
@@ -66,7 +66,7 @@ struct worker {
     bool has_thread, has_conditions, is_stopping;
     bool has_work;  /* the driver notified, and the ring has not been seen empty since */
     bool is_busy;   /* a request has been taken and not been given back */
-    uint64_t epoch; /* virtio.epoch when the request was taken */
+    uint64_t epoch; /* the queue's when the request was taken */
     struct vq_chain chain;
 };
 
@@ -201,7 +201,7 @@ static void finish(struct blk *blk, uint64_t written)
 {
     struct worker *worker = &blk->worker;
 
-    if (worker->epoch == blk->virtio.epoch) {
+    if (worker->epoch == blk->virtio.epochs[0]) {
         virtio_push(&blk->virtio, 0, &worker->chain, written);
         virtio_interrupt(&blk->virtio, 0);
     } else {
@@ -220,7 +220,7 @@ static bool work_once(struct blk *blk)
     if (!virtio_pop(&blk->virtio, 0, &worker->chain) || !is_whole(&blk->virtio, &worker->chain))
         return false;
     worker->is_busy = true;
-    worker->epoch = blk->virtio.epoch;
+    worker->epoch = blk->virtio.epochs[0];
     pthread_mutex_unlock(lock);
     written = complete(blk, &worker->chain, write_through);
     pthread_mutex_lock(lock);
@@ -266,7 +266,7 @@ static void blk_quiesce(struct virtio *virtio)
 {
     struct worker *worker = &CONTAINER_OF(virtio, struct blk, virtio)->worker;
 
-    while (worker->is_busy && worker->epoch != virtio->epoch)
+    while (worker->is_busy && worker->epoch != virtio->epochs[0])
         os_cond_wait(&worker->done, &virtio->device->env.bus->lock, UINT64_MAX);
 }
 

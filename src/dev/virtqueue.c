@@ -92,6 +92,11 @@ static unsigned waiting(const struct virtqueue *queue, struct ram *ram, bool use
     return (uint16_t)(load_word(ram, avail_index(queue)) - queue->avail_next);
 }
 
+bool virtqueue_waits(const struct virtqueue *queue, struct ram *ram, bool use_event)
+{
+    return waiting(queue, ram, use_event) > 0;
+}
+
 /* Where descriptors are read from: the queue's table, or an indirect one. */
 struct table {
     uint64_t address;

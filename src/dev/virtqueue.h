@@ -49,6 +49,9 @@ bool virtqueue_is_legal(const struct virtqueue *queue, const struct ram *ram);
 enum vq_result virtqueue_pop(struct virtqueue *queue, struct ram *ram, bool use_event,
                              struct vq_chain *chain, const char **why);
 
+/* True when a request waits; if not, the driver has been asked to notify the next one. */
+bool virtqueue_waits(const struct virtqueue *queue, struct ram *ram, bool use_event);
+
 /* Gives it back, `written` bytes of its writable part filled, from the front on. */
 void virtqueue_push(struct virtqueue *queue, struct ram *ram, const struct vq_chain *chain,
                     uint64_t written);
