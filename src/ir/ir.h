@@ -67,6 +67,7 @@ enum ir_leave {
 /* On operations of op.def that are floating point: may raise accrued flags, so with
  * ir->has_fp_flags they are neither dropped, speculated nor moved across an exit. */
 #define IR_FP_FLAGS 128u
+#define IR_COMM     256u /* op(a, b) == op(b, a) */
 
 enum ir_op {
     IR_NONE,
@@ -143,7 +144,8 @@ void ir_break(struct ir *ir); /* the front end gives up */
 void ir_set_fp_flags(struct ir *ir, bool has_fp_flags);
 
 /* Blocks. Number 1 is the entry and has no parameters. Nodes are made in the current block. A
- * block is sealed when all its predecessors are known; all must be, at the end. */
+ * block is sealed when all its predecessors are known; all must be, at the end. A block is started
+ * once, and ended before the next one is started. */
 ir_block ir_block_new(struct ir *ir);
 void ir_block_start(struct ir *ir, ir_block block); /* makes it the current one */
 void ir_block_seal(struct ir *ir, ir_block block);
@@ -194,6 +196,11 @@ void ir_switch(struct ir *ir, ir_ref index, unsigned count, const ir_block *targ
 void ir_leave_to(struct ir *ir, ir_ref pc);                    /* stores variables first */
 void ir_leave_reason(struct ir *ir, uint64_t pc, uint32_t reason); /* the same */
 void ir_unreachable(struct ir *ir);
+
+/* Building is over: every block that was started is sealed and ended, or the function is broken.
+ * Completes exits, stores of variables and block parameters; nothing is built after it, and
+ * nothing below may be asked before it. opt_run does it if nobody has. */
+void ir_finish(struct ir *ir);
 
 /* One inline function an operation of op.def: ir_add(ir, a, b), ir_not(ir, a) … */
 #define IR_REFS_1 ir_ref a

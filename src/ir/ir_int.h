@@ -9,7 +9,7 @@ struct ir_numbers; /* build.c: value numbering table */
 
 struct ir {
     struct host *host;
-    struct ir_node *nodes; /* [0] is unused; operands have lower indices but for block parameters */
+    struct ir_node *nodes; /* [0] is unused */
     ir_block *made_in;     /* one a node: the block that was current; after scheduling, where it is */
     struct ir_block_info *blocks; /* [0] is unused, [1] the entry */
     uint32_t *args;               /* side array for lists; [0] is unused */
@@ -17,8 +17,11 @@ struct ir {
     struct ir_helper *helpers;
     uint32_t node_count, block_count, arg_count, exit_count, helper_count;
     uint32_t node_room, block_room, arg_room, exit_room, helper_room;
-    /* After scheduling: all live nodes, block by block (blocks[].first, .count), in the order in
-     * which they are to be computed, terminator last; `layout` is the order of the blocks. */
+    /* After scheduling: all live nodes but constants and parameters, block by block
+     * (blocks[].first, .count), in the order in which they are to be computed, terminator last;
+     * a proj follows its node at once. A constant belongs to no block and is made where it is
+     * used. `layout` is the order of the reachable blocks, the entry first, cold ones last; no
+     * edge is critical (from a block with several successors to one with several predecessors). */
     ir_ref *order;
     ir_block *layout;
     uint32_t order_count, order_room, layout_count, layout_room;

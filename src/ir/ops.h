@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define IR_COMM 1u /* op(a, b) == op(b, a) */
+#include "ir/ops_fp.h"
 
 static inline uint64_t ops_divs32(int32_t a, int32_t b)
 {
@@ -63,7 +63,7 @@ static inline uint64_t ops_permute(uint64_t a, uint64_t b, unsigned width)
 #define IR_PARAMS_1 uint64_t a
 #define IR_PARAMS_2 uint64_t a, uint64_t b
 #define IR_PARAMS_3 uint64_t a, uint64_t b, uint64_t c
-#define IR_OP(name, arity, flags, meaning)                                                         \
+#define IR_OP(name, arity, types, flags, meaning)                                                         \
     static inline uint64_t op_##name(IR_PARAMS_##arity)                                            \
     {                                                                                              \
         return (meaning);                                                                          \
