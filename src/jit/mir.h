@@ -5,11 +5,20 @@
  * constraints. Blocks are in emission order, critical edges are split, a block's parameters
  * are virtual registers defined at its start. Everything lies in flat arrays.
  *
+ * SSA: a vreg is defined once (by an instruction, or as a parameter) and the definition
+ * dominates its uses; a TEMP is a vreg of its own. A constant vreg (mir_const) has no
+ * defining instruction: it may be used anywhere, and the allocator makes it where it is
+ * needed. A block with one successor ends with an instruction without operands (the moves
+ * of its edge stand before it); no terminator has defs.
+ *
  * Positions. Instruction i reads its uses EARLY and writes its defs LATE; a use marked LATE
  * is still needed while the defs are written, so it shares no register with them; a def
  * marked EARLY is written before the uses are read. TEMPs live through the whole
  * instruction. Values of an exit are uses without constraint (register, slot or home),
- * LATE when the exit can be taken after a def was written.
+ * LATE when the exit can be taken after a def was written. Clobbered registers lose their
+ * content between the uses and the defs: they may hold EARLY uses and FIXED defs, nothing
+ * else. The use that a SAME def names is a MIR_REG of the same class; it and FIXED uses are
+ * copied to their register before the instruction, so their vreg may die there.
  *
  * Threads: one a region. */
 #ifndef JIT_MIR_H
@@ -27,7 +36,7 @@ enum mir_want {
     MIR_REG,   /* any register of its class */
     MIR_ANY,   /* a register or a frame slot */
     MIR_FIXED, /* the register `fixed` */
-    MIR_SAME,  /* (defs) the place of operand number `fixed` of this instruction, a use */
+    MIR_SAME,  /* (defs) the register of operand number `fixed` of this instruction, a use */
 };
 
 struct mir_operand {
@@ -38,7 +47,7 @@ struct mir_operand {
 };
 
 struct mir_insn {
-    uint16_t op; /* the target's */
+    uint16_t op;        /* the target's */
     uint8_t size, cond; /* the target's: operand size, condition code … */
     uint32_t first;     /* operands: mir->operands[first ..) */
     uint16_t count;     /* of them, uses of the exit included */
@@ -55,10 +64,10 @@ struct mir_edge_args {
 };
 
 struct mir_block {
-    uint32_t first, count;         /* instructions; the last ends it */
-    uint32_t params, param_count;  /* mir->args: vregs */
-    uint32_t succ, succ_count;     /* mir->succs: {block, edge arguments} */
-    uint32_t pred, pred_count;     /* mir->preds */
+    uint32_t first, count;        /* instructions; the last ends it */
+    uint32_t params, param_count; /* mir->args: vregs */
+    uint32_t succ, succ_count;    /* mir->succs: {block, edge arguments} */
+    uint32_t pred, pred_count;    /* mir->preds */
     uint16_t loop_depth;
     bool is_cold;
 };
@@ -89,17 +98,34 @@ struct mir {
         target_count, clobber_count, vreg_count;
     uint32_t insn_room, operand_room, block_room, succ_room, pred_room, arg_room, target_room,
         clobber_room, vreg_room;
-    bool is_broken; /* out of memory or over a limit */
+    struct mir_insn spare; /* what mir_add returns when broken */
+    bool is_broken;        /* out of memory or over a limit */
 };
 
+#define MIR_INSNS_MAX (1u << 20)
+
+/* Once broken, building goes on and does nothing; look at is_broken at the end. */
 void mir_init(struct mir *mir, struct host *host);
 void mir_clear(struct mir *mir); /* empty, memory kept */
 void mir_fini(struct mir *mir);
 vreg mir_vreg(struct mir *mir, enum mir_class class);
-/* Instructions are appended to the last block begun. */
+vreg mir_const(struct mir *mir, enum mir_class class, uint64_t value); /* a new one each call */
+/* Instructions are appended to the last block begun, parameters and edges belong to it.
+ * Parameters first; the arguments of an edge right after it. An edge may name a block not yet
+ * begun: blocks are numbered in the order in which they are begun, from 0. */
 uint32_t mir_begin_block(struct mir *mir);
-struct mir_insn *mir_add(struct mir *mir, uint16_t op); /* valid until the next call */
+void mir_param(struct mir *mir, vreg param);
+struct mir_insn *mir_add(struct mir *mir, uint16_t op);        /* valid until the next call */
 void mir_operand(struct mir *mir, struct mir_operand operand); /* of the last instruction */
+void mir_edge(struct mir *mir, uint32_t to);
+void mir_arg(struct mir *mir, vreg arg); /* of the last edge */
+/* A set of registers for insn.clobbers; the same set has the same number. */
+uint32_t mir_clobber(struct mir *mir, const struct mir_masks *masks);
+/* A list for insn.target: at mir->targets[result], {count, blocks...}. */
+uint32_t mir_target_list(struct mir *mir, uint32_t count, const uint32_t *blocks);
+/* At the end of building: finds the predecessors. Breaks `mir` when an edge names no block, is
+ * critical, or its arguments do not match the parameters. */
+void mir_seal(struct mir *mir);
 
 /* ---- what the allocator says ---- */
 
@@ -123,14 +149,15 @@ struct mir_allocation {
     struct mir_location *operands; /* one for each of mir->operands */
     struct mir_move *moves;        /* sorted by `before` */
     uint32_t operand_room, move_count, move_room;
-    uint32_t slots; /* frame slots of 8 bytes */
-    uint32_t spilled, split; /* for statistics */
+    uint32_t slots;           /* frame slots of 8 bytes */
+    uint32_t spilled, split;  /* for statistics */
+    struct ra_memory *memory; /* the allocator's scratch, kept from region to region */
 };
 
 /* What the allocator must know of a target. */
 struct mir_registers {
     struct mir_masks allocatable;
-    struct mir_masks preferred;  /* cheaper ones, tried first */
+    struct mir_masks preferred;   /* cheaper ones, tried first */
     uint8_t scratch[MIR_CLASSES]; /* not allocatable: for shuffles between slots */
     uint32_t slots_max;
 };
