@@ -134,7 +134,9 @@ COSM_API cosm_status cosm_machine_load(cosm_machine *machine, struct cosm_error 
     E(FAILED, 1, "failed")           /* it reported failure: `code` */                             \
     E(TIMEOUT, 2, "timeout")         /* timeout_ns passed */                                       \
     E(INTERRUPTED, 3, "interrupted") /* cosm_machine_interrupt() */                                \
-    E(STUCK, 4, "stuck")             /* it can never do anything again; `err` says where */
+    E(STUCK, 4, "stuck")             /* it can never do anything again; `err` says where */        \
+    E(EXITED, 5, "exited")           /* (programs) it ended: `code` */                             \
+    E(TRAP, 6, "trap")               /* (programs) it did what it must not; `err` says what */
 
 enum cosm_end {
 #define COSM_END_ENUM(name, value, text) COSM_END_##name = value,
@@ -147,8 +149,8 @@ COSM_API const char *cosm_end_name(enum cosm_end end);
 
 struct cosm_result {
     enum cosm_end end;
-    uint32_t code;         /* what the guest reported with COSM_END_FAILED */
-    uint64_t instructions; /* retired since the machine was loaded, all harts together */
+    uint32_t code;         /* what the guest reported with FAILED or EXITED */
+    uint64_t instructions; /* retired since it was loaded, all harts together */
 };
 
 #define COSM_FOREVER UINT64_MAX
@@ -177,6 +179,73 @@ COSM_API void cosm_machine_resize_console(cosm_machine *machine, unsigned column
  * machine. Returns what cosm_machine_load() returns. */
 COSM_API cosm_status cosm_machine_device_tree(cosm_machine *machine, const void **blob,
                                               size_t *bytes, struct cosm_error *err);
+
+/* ---- programs ---- */
+
+/* A program in a machine of its own kind: today the text of one for the accumulator machine
+ * (docs/tutorial.md). It gets nothing that it was not given: no input, no output. */
+typedef struct cosm_program cosm_program;
+
+/* Looks at a file: *is_program receives 1 when cosm_program_run() is for it, 0 when
+ * cosm_machine_run() is, or nothing. Any thread. Returns COSM_OK also for a file that is not
+ * there or not readable (then 0): whoever runs it will say so. */
+COSM_API cosm_status cosm_is_program(const char *path, int *is_program, struct cosm_error *err);
+
+/* Makes a program object; nothing is read yet.
+ *
+ *   out  receives it, owned by the caller; NULL on failure
+ *
+ * Returns COSM_OK or COSM_NO_MEMORY. */
+COSM_API cosm_status cosm_program_new(cosm_program **out, struct cosm_error *err);
+
+/* Ends the program and frees it; NULL is a no-op. Not while cosm_program_run() runs. */
+COSM_API void cosm_program_free(cosm_program *program);
+
+/* Sets one thing, as the command line would. The last setting of a key counts.
+ *
+ *   key          value
+ *   "thing"      the file that holds the program
+ *   "trace"      names with commas between, to the log at level debug: "insn" shows every step
+ *   "log-level"  "error", "warn", "info" or "debug"
+ *
+ * Only before the program is loaded. Returns COSM_OK, or
+ *   COSM_BAD_ARG    no such key for programs; a malformed value; it is already loaded
+ *   COSM_NO_MEMORY */
+COSM_API cosm_status cosm_program_set(cosm_program *program, const char *key, const char *value,
+                                      struct cosm_error *err);
+
+/* Gives the program its standard input and output: descriptors, borrowed until
+ * cosm_program_free(); -1 for none, the default. Only before it is loaded: COSM_BAD_ARG after. */
+COSM_API cosm_status cosm_program_stdio(cosm_program *program, int in, int out,
+                                        struct cosm_error *err);
+
+/* Where messages go, as cosm_machine_log(). */
+COSM_API cosm_status cosm_program_log(cosm_program *program, cosm_log *log, void *ctx,
+                                      struct cosm_error *err);
+
+/* Reads and checks the program. cosm_program_run() does it when it was not done. Returns COSM_OK, or
+ *   COSM_NOT_FOUND, COSM_PERMISSION, COSM_IO, COSM_NO_MEMORY
+ *   COSM_BAD_IMAGE    malformed: the message says where, what was found and what is wanted
+ *   COSM_UNSUPPORTED  no program that cosm runs
+ *   COSM_LIMIT        too large
+ *   COSM_BAD_ARG      nothing to run */
+COSM_API cosm_status cosm_program_load(cosm_program *program, struct cosm_error *err);
+
+/* Runs the program until it ends (EXITED with its code, TRAP), `timeout_ns` of the host's time have
+ * passed (COSM_FOREVER: no limit) or it is interrupted. After TIMEOUT and INTERRUPTED another
+ * call continues.
+ *
+ *   result  filled when COSM_OK is returned
+ *   err     also filled, with COSM_OK, when the end is TRAP
+ *
+ * Returns COSM_OK, COSM_IO (its output cannot be written), COSM_NO_MEMORY, and what
+ * cosm_program_load() returns. */
+COSM_API cosm_status cosm_program_run(cosm_program *program, uint64_t timeout_ns,
+                                      struct cosm_result *result, struct cosm_error *err);
+
+/* Makes the present call of cosm_program_run(), or the next one, return soon with
+ * INTERRUPTED. Any thread, and safe in a signal handler. */
+COSM_API void cosm_program_interrupt(cosm_program *program);
 
 /* ---- pulled images ---- */
 

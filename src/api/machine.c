@@ -252,6 +252,9 @@ static cosm_status resolve_thing(cosm_machine *machine, struct machine_config *c
     case THING_DISK: return thing_is_disk(machine, config, err);
     case THING_KERNEL: return thing_is_kernel(machine, config, err);
     case THING_PROGRAM: return refuse_program(name, err);
+    case THING_TINY:
+        return cosm_fail(err, COSM_BAD_ARG, "%s: a program, not a machine: see cosm_program_new",
+                         name);
     case THING_UNKNOWN: break;
     }
     return cosm_fail(err, COSM_UNSUPPORTED,

@@ -11,6 +11,7 @@
 #include "api/elf.h"
 #include "base/bits.h"
 #include "base/os.h"
+#include "tiny/tiny.h"
 
 #define RAM_START 0x80000000ull /* of the board: no system program lies below */
 
@@ -216,7 +217,9 @@ static cosm_status recognize_magic(const struct head *head, enum thing *thing,
         *thing = magics[n].thing;
         return COSM_OK;
     }
-    *thing = is_mbr(head) ? THING_DISK : THING_UNKNOWN;
+    *thing = is_mbr(head)                              ? THING_DISK
+             : tiny_is_source(head->bytes, head->size) ? THING_TINY
+                                                       : THING_UNKNOWN;
     return COSM_OK;
 }
 

@@ -10,6 +10,7 @@ enum thing {
     THING_KERNEL,  /* machine.h boots it: Image, compressed Image, kernel or bare-metal ELF */
     THING_DISK,    /* a raw disk or ISO */
     THING_PROGRAM, /* RISC-V ELF linked below RAM: a Linux program, or firmware that moves itself */
+    THING_TINY,    /* the text of a program for the accumulator machine */
     THING_UNKNOWN  /* none of what is known: may be a flat binary */
 };
 

@@ -28,10 +28,12 @@ static void follow_window_size(struct console *console)
 {
     struct winsize size;
 
+    if (!console->guest.resize)
+        return;
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) != 0)
         return;
     if (size.ws_col && size.ws_row)
-        cosm_machine_resize_console(console->machine, size.ws_col, size.ws_row);
+        console->guest.resize(console->guest.ctx, size.ws_col, size.ws_row);
 }
 
 static void make_raw(struct console *console)
@@ -73,7 +75,7 @@ static void end_guest(struct console *console, int number)
         console->signal_ns = os_clock_ns();
     else if (os_clock_ns() - console->signal_ns > IMPATIENCE_NS)
         die_by(number);
-    cosm_machine_interrupt(console->machine);
+    console->guest.interrupt(console->guest.ctx);
 }
 
 static void take_signal(struct console *console)
@@ -122,7 +124,7 @@ static void read_keys(struct console *console)
     console->last = (size_t)(leave - console->keys);
     atomic_store(&console->has_left, true);
     stop_keys(console);
-    cosm_machine_interrupt(console->machine);
+    console->guest.interrupt(console->guest.ctx);
 }
 
 static void feed_keys(struct console *console)
@@ -233,14 +235,14 @@ static cosm_status open_descriptors(struct console *console, bool is_used, struc
     return open_pipe(console, err);
 }
 
-cosm_status console_open(struct console *console, struct host *host, cosm_machine *machine,
-                         bool is_used, struct cosm_error *err)
+cosm_status console_open(struct console *console, struct host *host,
+                         const struct console_guest *guest, bool is_used, struct cosm_error *err)
 {
     cosm_status status;
     int result;
 
     *console = (struct console){.host = host,
-                                .machine = machine,
+                                .guest = *guest,
                                 .terminal = -1,
                                 .guest_in = -1,
                                 .guest_out = -1,

@@ -25,15 +25,22 @@
 
 #define CONSOLE_LEAVE_KEY 0x1d /* Ctrl-] */
 
+/* What the console asks of the guest. `ctx` is borrowed. */
+struct console_guest {
+    void *ctx;
+    void (*interrupt)(void *ctx);                               /* any thread */
+    void (*resize)(void *ctx, unsigned columns, unsigned rows); /* NULL: it does not care */
+};
+
 struct console {
     struct host *host;
-    cosm_machine *machine; /* borrowed */
-    int terminal;          /* descriptor, or -1: no terminal, or no console */
-    int guest_in;          /* what the machine reads; -1: nothing */
-    int guest_out;         /* what it writes; -1: nothing */
-    int feed;              /* write end of the pipe to guest_in, or -1 */
-    int signals;           /* signalfd */
-    int wake;              /* eventfd: something for the thread changed */
+    struct console_guest guest;
+    int terminal;  /* descriptor, or -1: no terminal, or no console */
+    int guest_in;  /* what the machine reads; -1: nothing */
+    int guest_out; /* what it writes; -1: nothing */
+    int feed;      /* write end of the pipe to guest_in, or -1 */
+    int signals;   /* signalfd */
+    int wake;      /* eventfd: something for the thread changed */
     sigset_t old_mask;
     pthread_t thread;
     bool has_thread;
@@ -53,8 +60,8 @@ struct console {
  * inherit) and starts the thread. `is_used` is false for a guest without console: then
  * the terminal stays as it is. Returns COSM_OK, COSM_IO or COSM_NO_MEMORY; after a
  * failure nothing is left to close. */
-cosm_status console_open(struct console *console, struct host *host, cosm_machine *machine,
-                         bool is_used, struct cosm_error *err);
+cosm_status console_open(struct console *console, struct host *host,
+                         const struct console_guest *guest, bool is_used, struct cosm_error *err);
 
 /* The guest runs from now on: makes the terminal raw, if there is one. */
 cosm_status console_attach(struct console *console, struct cosm_error *err);

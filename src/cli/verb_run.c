@@ -1,39 +1,18 @@
-/* cli/verb_run.c: one guest from its options to its exit status. */
+/* cli/verb_run.c: one guest from its options to its exit status. What differs between a machine
+ * and a program is in run_machine.c and run_program.c. */
+#include "cli/run.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/os.h"
 #include "base/status.h"
 #include "cli/command.h"
-#include "cli/console.h"
 #include "cli/json.h"
-#include "cli/terminal.h"
-
-/* Why the command ends: what goes into the exit status and into --status. */
-struct outcome {
-    const char *cause; /* a name of cosm_end_name(), "signal", "left" or "error" */
-    int exit_code;
-    int signal; /* with cause "signal" */
-    cosm_status status;
-    struct cosm_result result;
-    struct cosm_error err;
-    uint64_t wall_ns;
-};
-
-struct run {
-    const struct options *given;
-    cosm_machine *machine;
-    struct console console;
-    FILE *status_file; /* NULL: not wanted */
-    bool is_quiet;
-    struct outcome outcome;
-};
 
 /* ---- what is said ---- */
 
-static void log_line(void *ctx, int level, const char *line)
+void run_log(void *ctx, int level, const char *line)
 {
     (void)ctx;
     (void)level;
@@ -76,7 +55,7 @@ static void finish_status(struct run *run)
 
 /* ---- how it ends ---- */
 
-static void fail(struct run *run, cosm_status status, int exit_code)
+void run_fail(struct run *run, cosm_status status, int exit_code)
 {
     run->outcome.cause = "error";
     run->outcome.status = status;
@@ -98,7 +77,7 @@ static int exit_of_code(unsigned code)
     return code == 0 ? 1 : code > EXIT_GUEST_MAX ? EXIT_GUEST_MAX : (int)code;
 }
 
-static void judge(struct run *run)
+void run_judge(struct run *run)
 {
     const struct cosm_result *result = &run->outcome.result;
 
@@ -115,33 +94,16 @@ static void judge(struct run *run)
                   options_text(run->given, OPTION_run_timeout));
         break;
     case COSM_END_INTERRUPTED: end_by_user(run); return;
+    case COSM_END_EXITED: run->outcome.exit_code = (int)(result->code & 0xff); return;
+    case COSM_END_TRAP:
     case COSM_END_STUCK: run->outcome.exit_code = EXIT_TRAP; break;
     }
     if (!run->is_quiet && run->outcome.err.text[0])
         report("%s", run->outcome.err.text);
 }
 
-/* ---- the steps ---- */
-
-static cosm_status set_options(struct run *run)
-{
-    const struct options *given = run->given;
-    struct cosm_error *err = &run->outcome.err;
-    cosm_status status = COSM_OK;
-
-    if (run->is_quiet)
-        status = cosm_machine_set(run->machine, "log-level", "error", err);
-    for (unsigned n = 0; n < given->use_count && status == COSM_OK; n++)
-        if (given->uses[n].option->key)
-            status = cosm_machine_set(run->machine, given->uses[n].option->key, given->uses[n].text,
-                                      err);
-    if (status == COSM_OK && given->operand_count)
-        status = cosm_machine_set(run->machine, "thing", given->operands[0], err);
-    return status;
-}
-
 /* Before the guest runs, so that a wrong name is not found out after an hour. */
-static cosm_status open_status_file(struct run *run)
+cosm_status run_open_status(struct run *run)
 {
     const char *path = options_text(run->given, OPTION_run_status);
 
@@ -152,117 +114,38 @@ static cosm_status open_status_file(struct run *run)
                             : cosm_fail_errno(&run->outcome.err, errno, "--status: %s", path);
 }
 
-/* The guest writes to descriptor 1 itself; main.c cannot see it fail. */
-static cosm_status check_output(struct cosm_error *err)
+cosm_status run_set_options(struct run *run, run_set *set, void *guest)
 {
-    if ((fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY)
-        return cosm_fail(err, COSM_IO,
-                         "standard output is closed: redirect it, or give --console none");
-    return COSM_OK;
-}
-
-static bool has_console(const struct run *run)
-{
-    const char *kind = options_text(run->given, OPTION_run_console);
-
-    return !options_have(run->given, OPTION_run_dump_dtb) && !(kind && strcmp(kind, "none") == 0);
-}
-
-static cosm_status open_machine(struct run *run)
-{
+    const struct options *given = run->given;
     struct cosm_error *err = &run->outcome.err;
-    cosm_status status = cosm_machine_new(&run->machine, err);
+    cosm_status status = COSM_OK;
 
-    if (status == COSM_OK)
-        status = cosm_machine_log(run->machine, log_line, NULL, err);
-    if (status == COSM_OK)
-        status = set_options(run);
-    if (status == COSM_OK)
-        status = open_status_file(run);
-    if (status == COSM_OK && has_console(run))
-        status = check_output(err);
-    if (status == COSM_OK)
-        status = console_open(&run->console, run->given->host, run->machine, has_console(run), err);
-    if (status == COSM_OK)
-        status =
-            cosm_machine_console(run->machine, run->console.guest_in, run->console.guest_out, err);
+    if (run->is_quiet)
+        status = set(guest, "log-level", "error", err);
+    for (unsigned n = 0; n < given->use_count && status == COSM_OK; n++)
+        if (given->uses[n].option->key)
+            status = set(guest, given->uses[n].option->key, given->uses[n].text, err);
+    if (status == COSM_OK && given->operand_count)
+        status = set(guest, "thing", given->operands[0], err);
     return status;
 }
 
-static cosm_status write_blob(const char *path, const void *blob, size_t bytes,
-                              struct cosm_error *err)
+static bool is_program(const struct options *given)
 {
-    bool is_stdout = strcmp(path, "-") == 0;
-    FILE *to = is_stdout ? stdout : fopen(path, "we");
-    bool has_failed;
+    int is_program = 0;
 
-    if (!to)
-        return cosm_fail_errno(err, errno, "--dump-dtb: %s", path);
-    errno = 0;
-    has_failed = fwrite(blob, 1, bytes, to) != bytes;
-    has_failed |= is_stdout ? fflush(to) != 0 : fclose(to) != 0;
-    return has_failed ? cosm_fail_errno(err, errno ? errno : EIO, "--dump-dtb: %s", path) : COSM_OK;
-}
-
-static void dump_device_tree(struct run *run, const char *path)
-{
-    struct cosm_error *err = &run->outcome.err;
-    const void *blob;
-    size_t bytes;
-    cosm_status status = cosm_machine_device_tree(run->machine, &blob, &bytes, err);
-
-    if (status == COSM_OK)
-        status = write_blob(path, blob, bytes, err);
-    run->outcome.cause = cosm_end_name(COSM_END_POWEROFF);
-    if (status != COSM_OK)
-        fail(run, status, EXIT_COSM);
-}
-
-static void run_guest(struct run *run)
-{
-    const struct option_use *timeout = options_last(run->given, OPTION_run_timeout);
-    struct outcome *outcome = &run->outcome;
-    uint64_t start_ns = os_clock_ns();
-    cosm_status status = console_attach(&run->console, &outcome->err);
-
-    if (status == COSM_OK && terminal_is_raw() && !run->is_quiet && isatty(STDERR_FILENO))
-        report("the terminal is the guest's; Ctrl-] ends it");
-    if (status == COSM_OK)
-        status = cosm_machine_run(run->machine, timeout ? timeout->number : COSM_FOREVER,
-                                  &outcome->result, &outcome->err);
-    outcome->wall_ns = os_clock_ns() - start_ns;
-    console_detach(&run->console); /* before anything more is said */
-    if (status != COSM_OK)
-        fail(run, status, status == COSM_LIMIT ? EXIT_LIMIT : EXIT_COSM);
-    else
-        judge(run);
-}
-
-static void run_loaded(struct run *run)
-{
-    const char *dump = options_text(run->given, OPTION_run_dump_dtb);
-    cosm_status status = cosm_machine_load(run->machine, &run->outcome.err);
-
-    if (status != COSM_OK)
-        fail(run, status, exit_of_load(status));
-    else if (dump)
-        dump_device_tree(run, dump);
-    else
-        run_guest(run);
+    return given->operand_count > 0 &&
+           cosm_is_program(given->operands[0], &is_program, NULL) == COSM_OK && is_program;
 }
 
 int verb_run(const struct options *given)
 {
     struct run run = {.given = given, .is_quiet = options_have(given, OPTION_run_quiet)};
-    cosm_status status = open_machine(&run);
 
-    if (status == COSM_OK)
-        run_loaded(&run);
+    if (is_program(given))
+        run_program(&run);
     else
-        fail(&run, status, EXIT_COSM);
-    console_detach(&run.console);   /* uses the machine */
-    cosm_machine_free(run.machine); /* uses the descriptors */
-    console_close(&run.console);
+        run_machine(&run);
     finish_status(&run);
     return run.outcome.exit_code;
 }
