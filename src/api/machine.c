@@ -91,23 +91,41 @@ static cosm_status check_not_loaded(cosm_machine *machine, const char *what, str
                : COSM_OK;
 }
 
-/* PATH, PATH,ro or PATH,rw; the number of the value is 1 for read-only. */
+/* The mode behind the last comma, which is cut off; else everything is the file's name. */
+static enum machine_disk_mode cut_mode(const char *text, size_t *length)
+{
+    static const struct {
+        const char *name;
+        enum machine_disk_mode mode;
+    } modes[] = {
+        {"rw", MACHINE_DISK_WRITABLE},
+        {"ro", MACHINE_DISK_READ_ONLY},
+        {"ephemeral", MACHINE_DISK_EPHEMERAL},
+    };
+    const char *comma = strrchr(text, ',');
+
+    for (unsigned n = 0; comma && n < ARRAY_LEN(modes); n++)
+        if (strcmp(comma + 1, modes[n].name) == 0) {
+            *length = (size_t)(comma - text);
+            return modes[n].mode;
+        }
+    return MACHINE_DISK_WRITABLE;
+}
+
+/* PATH[,rw|,ro|,ephemeral]; the number of the value is the mode. */
 static cosm_status add_disk(cosm_machine *machine, const char *text, struct cosm_error *err)
 {
     size_t length = strlen(text);
-    const char *tail = length >= 3 ? text + length - 3 : "";
-    bool is_read_only = strcmp(tail, ",ro") == 0;
+    enum machine_disk_mode mode = cut_mode(text, &length);
     cosm_status status;
 
-    if (is_read_only || strcmp(tail, ",rw") == 0)
-        length -= 3;
     if (machine->disk_count == MACHINE_DISKS_MAX)
         return cosm_fail(err, COSM_BAD_ARG, "disk: '%s' is one too many: want at most %d", text,
                          MACHINE_DISKS_MAX);
     if (length == 0)
-        return cosm_fail(err, COSM_BAD_ARG, "disk: '%s' names no file: want PATH[,ro]", text);
-    status =
-        value_set(machine, &machine->disks[machine->disk_count], text, length, is_read_only, err);
+        return cosm_fail(err, COSM_BAD_ARG,
+                         "disk: '%s' names no file: want PATH[,ro] or PATH[,ephemeral]", text);
+    status = value_set(machine, &machine->disks[machine->disk_count], text, length, mode, err);
     machine->disk_count += status == COSM_OK;
     return status;
 }
@@ -205,7 +223,8 @@ static cosm_status thing_is_disk(cosm_machine *machine, struct machine_config *c
         return cosm_fail(err, COSM_BAD_ARG, "%s: one disk too many: want at most %d", name,
                          MACHINE_DISKS_MAX);
     memmove(config->disks + 1, config->disks, config->disk_count * sizeof *config->disks);
-    config->disks[0] = (struct machine_disk){name, access(name, W_OK) != 0};
+    config->disks[0] = (struct machine_disk){
+        name, access(name, W_OK) == 0 ? MACHINE_DISK_WRITABLE : MACHINE_DISK_READ_ONLY};
     config->disk_count++;
     return COSM_OK;
 }
@@ -303,8 +322,8 @@ static void fill_config(cosm_machine *machine, struct machine_config *config)
         .disk_count = machine->disk_count,
     };
     for (unsigned n = 0; n < machine->disk_count; n++)
-        config->disks[n] =
-            (struct machine_disk){machine->disks[n].text, machine->disks[n].number != 0};
+        config->disks[n] = (struct machine_disk){machine->disks[n].text,
+                                                 (enum machine_disk_mode)machine->disks[n].number};
 }
 
 /* The places of the choices in options.def are the values of the enums. */

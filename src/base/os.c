@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -128,18 +130,71 @@ int os_pwritev_all(struct host *host, int fd, struct iovec *iov, unsigned count,
     return transfer_all(host, pwritev, fd, iov, count, offset, -EIO);
 }
 
-int os_punch(struct host *host, int fd, uint64_t offset, uint64_t bytes)
+static int allocate(struct host *host, int fd, int mode, uint64_t offset, uint64_t bytes)
 {
     if (host_fault(host))
         return -errno;
-#if defined(FALLOC_FL_PUNCH_HOLE)
-    return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes) <
-                   0
-               ? -errno
-               : 0;
-#else
-    return -EOPNOTSUPP;
-#endif
+    while (fallocate(fd, mode, (off_t)offset, (off_t)bytes) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return 0;
+}
+
+int os_punch(struct host *host, int fd, uint64_t offset, uint64_t bytes)
+{
+    return allocate(host, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes);
+}
+
+int os_zero_range(struct host *host, int fd, uint64_t offset, uint64_t bytes)
+{
+    return allocate(host, fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, bytes);
+}
+
+bool os_is_hole(struct host *host, int fd, uint64_t offset, uint64_t bytes)
+{
+    off_t data;
+
+    if (host_fault(host))
+        return false;
+    data = lseek(fd, (off_t)offset, SEEK_DATA);
+    return data < 0 ? errno == ENXIO : (uint64_t)data >= offset + bytes;
+}
+
+int os_truncate(struct host *host, int fd, uint64_t bytes)
+{
+    if (host_fault(host))
+        return -errno;
+    return ftruncate(fd, (off_t)bytes) < 0 ? -errno : 0;
+}
+
+/* Where file systems cannot make a file without a name, its name is taken away at once. */
+static int open_unlinked(const char *folder)
+{
+    char path[4096];
+    int fd, length = snprintf(path, sizeof path, "%s/cosm-XXXXXX", folder);
+
+    if (length < 0 || (size_t)length >= sizeof path)
+        return -ENAMETOOLONG;
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    unlink(path);
+    return fd;
+}
+
+int os_open_scratch(struct host *host, const char **folder)
+{
+    const char *wish = getenv("TMPDIR");
+    int fd;
+
+    *folder = wish && *wish ? wish : "/var/tmp";
+    fd = os_open(host, *folder, O_TMPFILE | O_RDWR, 0600);
+    if (fd != -EOPNOTSUPP && fd != -EISDIR)
+        return fd;
+    fd = open_unlinked(*folder);
+    if (fd >= 0)
+        host_live(host, 1);
+    return fd;
 }
 
 /* Two locks. The one that counts belongs to the open file, so that one process cannot

@@ -26,6 +26,15 @@ int os_sync(struct host *host, int fd);
 /* Gives the range back to the file system; it reads as zeros then. -EOPNOTSUPP where
  * the file system cannot. */
 int os_punch(struct host *host, int fd, uint64_t offset, uint64_t bytes);
+/* Makes the range read as zeros and keeps its space. -EOPNOTSUPP as above. */
+int os_zero_range(struct host *host, int fd, uint64_t offset, uint64_t bytes);
+/* True when the file system is sure that the range holds no data; then it reads as zeros. */
+bool os_is_hole(struct host *host, int fd, uint64_t offset, uint64_t bytes);
+int os_truncate(struct host *host, int fd, uint64_t bytes);
+/* A new file without a name, which vanishes when it is closed, in the folder that TMPDIR names,
+ * else in /var/tmp, which is meant for what is large. *folder (static, or the environment's)
+ * is filled in any case. */
+int os_open_scratch(struct host *host, const char **folder);
 /* Advisory lock of the whole file, held until fd is closed: exclusive (fd writable) or
  * shared. -EAGAIN when another open file holds it; *holder is then its process, or 0
  * when that cannot be told. */

@@ -1,17 +1,18 @@
 /* block/raw.c: a raw disk image, or a block device of the host: byte n of the disk is
  * byte n of the file. */
-#include "block/block_int.h"
-
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 
 #include "base/bits.h"
 #include "base/os.h"
 #include "base/status.h"
+#include "block/block_int.h"
 
 struct raw {
     struct block block; /* first */
     int fd;
+    char *path; /* owned */
 };
 
 static int raw_fd(struct block *block)
@@ -40,11 +41,17 @@ static int raw_flush(struct block *block)
     return os_sync(block->host, raw_fd(block));
 }
 
+/* The file system, or the device with its own sector size, cannot: there is another way. */
+static bool cannot(int error)
+{
+    return error == -EOPNOTSUPP || error == -ENODEV || error == -EINVAL || error == -ENOSYS;
+}
+
 static int raw_discard(struct block *block, uint64_t offset, uint64_t bytes)
 {
     int error = os_punch(block->host, raw_fd(block), offset, bytes);
 
-    return error == -EOPNOTSUPP || error == -ENODEV ? 0 : error; /* it was only a hint */
+    return cannot(error) ? 0 : error; /* it was only a hint */
 }
 
 static int write_zeros(struct block *block, uint64_t offset, uint64_t bytes)
@@ -62,11 +69,27 @@ static int write_zeros(struct block *block, uint64_t offset, uint64_t bytes)
     return error;
 }
 
-static int raw_zero(struct block *block, uint64_t offset, uint64_t bytes)
+static int raw_size(struct block *block, uint64_t *bytes)
 {
-    int error = os_punch(block->host, raw_fd(block), offset, bytes);
+    return os_file_size(block->host, raw_fd(block), bytes);
+}
 
-    return error == -EOPNOTSUPP || error == -ENODEV ? write_zeros(block, offset, bytes) : error;
+/* Holes stay as they are. Behind the end of a file that was cut, zeros are written, which
+ * makes it as long again: a hole there would be lost. */
+static int raw_zero(struct block *block, uint64_t offset, uint64_t bytes, bool may_unmap)
+{
+    int fd = raw_fd(block), error;
+    uint64_t size;
+
+    if (os_file_size(block->host, fd, &size) || !range_fits(offset, bytes, size))
+        return write_zeros(block, offset, bytes);
+    if (may_unmap && os_is_hole(block->host, fd, offset, bytes))
+        return 0;
+    if (may_unmap)
+        error = os_punch(block->host, fd, offset, bytes);
+    else
+        error = os_zero_range(block->host, fd, offset, bytes);
+    return cannot(error) ? write_zeros(block, offset, bytes) : error;
 }
 
 static void raw_close(struct block *block)
@@ -75,6 +98,8 @@ static void raw_close(struct block *block)
     struct host *host = block->host;
 
     os_close(host, raw->fd);
+    if (raw->path)
+        mem_free(host, raw->path, strlen(raw->path) + 1);
     MEM_FREE(host, raw);
 }
 
@@ -85,6 +110,7 @@ static const struct block_driver raw_driver = {
     .flush = raw_flush,
     .discard = raw_discard,
     .zero = raw_zero,
+    .size = raw_size,
     .close = raw_close,
 };
 
@@ -100,7 +126,9 @@ static cosm_status open_file(struct raw *raw, const char *path, struct cosm_erro
     if (raw->fd == -EISDIR)
         return cosm_fail(err, COSM_BAD_ARG, "%s: a directory, not a disk image", path);
     if (!read_only && (raw->fd == -EACCES || raw->fd == -EPERM || raw->fd == -EROFS))
-        return cosm_fail_errno(err, -raw->fd, "%s: cannot be written; with ,ro it is only read",
+        return cosm_fail_errno(err, -raw->fd,
+                               "%s: cannot be written; with ,ro it is only read, with ,ephemeral "
+                               "changes are kept elsewhere until the end",
                                path);
     return cosm_fail_errno(err, -raw->fd, "%s: cannot open the disk", path);
 }
@@ -108,9 +136,11 @@ static cosm_status open_file(struct raw *raw, const char *path, struct cosm_erro
 static cosm_status learn_size(struct raw *raw, const char *path, struct cosm_error *err)
 {
     struct block *block = &raw->block;
-    int error = os_file_size(block->host, raw->fd, &block->bytes);
-    unsigned long long bytes = block->bytes;
+    uint64_t size;
+    int error = os_file_size(block->host, raw->fd, &size);
+    unsigned long long bytes = size;
 
+    block->bytes = size;
     if (error == -EISDIR)
         return cosm_fail(err, COSM_BAD_ARG, "%s: a directory, not a disk image", path);
     if (error == -EINVAL)
@@ -147,16 +177,31 @@ static cosm_status lock(struct raw *raw, const char *path, struct cosm_error *er
     return error ? cosm_fail_errno(err, -error, "%s: cannot lock the disk", path) : COSM_OK;
 }
 
+static struct raw *new_raw(struct host *host, const char *name, bool read_only)
+{
+    struct raw *raw = MEM_NEW(host, struct raw);
+
+    if (!raw)
+        return NULL;
+    raw->block = (struct block){.driver = &raw_driver, .host = host, .is_read_only = read_only};
+    raw->fd = -1;
+    raw->path = mem_strdup(host, name);
+    raw->block.name = raw->path;
+    if (raw->path)
+        return raw;
+    raw_close(&raw->block);
+    return NULL;
+}
+
 cosm_status raw_open(struct block **out, struct host *host, const char *path, bool read_only,
                      struct cosm_error *err)
 {
-    struct raw *raw = MEM_NEW(host, struct raw);
+    struct raw *raw = new_raw(host, path, read_only);
     cosm_status status;
 
     *out = NULL;
     if (!raw)
         return cosm_fail(err, COSM_NO_MEMORY, "%s: no memory for the disk", path);
-    raw->block = (struct block){.driver = &raw_driver, .host = host, .is_read_only = read_only};
     status = open_file(raw, path, err);
     if (status == COSM_OK)
         status = learn_size(raw, path, err);
@@ -167,4 +212,33 @@ cosm_status raw_open(struct block **out, struct host *host, const char *path, bo
     else
         raw_close(&raw->block);
     return status;
+}
+
+cosm_status raw_open_scratch(struct block **out, struct host *host, const char *of, uint64_t bytes,
+                             struct cosm_error *err)
+{
+    const char *folder;
+    char name[512];
+    int fd = os_open_scratch(host, &folder), error = fd;
+    struct raw *raw;
+
+    *out = NULL;
+    if (fd >= 0)
+        error = os_truncate(host, fd, bytes);
+    if (error < 0) {
+        os_close(host, fd);
+        return cosm_fail_errno(err, -error,
+                               "%s: no file for its changes in %s; TMPDIR may name another folder",
+                               of, folder);
+    }
+    snprintf(name, sizeof name, "%s, its changes in %s", of, folder);
+    raw = new_raw(host, name, false);
+    if (!raw) {
+        os_close(host, fd);
+        return cosm_fail(err, COSM_NO_MEMORY, "%s: no memory for the disk", of);
+    }
+    raw->fd = fd;
+    raw->block.bytes = bytes;
+    *out = &raw->block;
+    return COSM_OK;
 }

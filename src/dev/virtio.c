@@ -43,6 +43,8 @@ void virtio_reset(void *state)
     virtio->offered_select = virtio->accepted_select = virtio->queue_select = 0;
     memset(virtio->queues, 0, sizeof virtio->queues);
     set_isr(virtio, 0);
+    if (virtio->type->reset)
+        virtio->type->reset(virtio);
     stop_requests(virtio, 0, VIRTIO_QUEUES_MAX);
 }
 
@@ -177,9 +179,8 @@ bool virtio_pop(struct virtio *virtio, unsigned queue, struct vq_chain *chain)
 
 bool virtio_waits(struct virtio *virtio, unsigned queue)
 {
-    return may_run(virtio, queue) &&
-           virtqueue_waits(&virtio->queues[queue], virtio->ram,
-                           virtio_has(virtio, VIRTIO_F_EVENT_IDX));
+    return may_run(virtio, queue) && virtqueue_waits(&virtio->queues[queue], virtio->ram,
+                                                     virtio_has(virtio, VIRTIO_F_EVENT_IDX));
 }
 
 void virtio_push(struct virtio *virtio, unsigned queue, const struct vq_chain *chain,

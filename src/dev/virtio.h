@@ -46,6 +46,8 @@ struct virtio_type {
     /* Waits for requests of earlier epochs that a thread works on; may let go of the
      * bus lock meanwhile. NULL: there are none. */
     void (*quiesce)(struct virtio *virtio);
+    /* What the type itself remembers goes back to its start. NULL: nothing. */
+    void (*reset)(struct virtio *virtio);
 };
 
 /* First member of a virtio device's state; its name there is `virtio`. */

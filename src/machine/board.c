@@ -273,10 +273,15 @@ static cosm_status add_virtio(struct machine *machine, unsigned slot,
 static cosm_status add_disk(struct machine *machine, unsigned slot, const struct machine_disk *disk,
                             struct cosm_error *err)
 {
+    static const enum block_mode modes[] = {
+        [MACHINE_DISK_WRITABLE] = BLOCK_WRITABLE,
+        [MACHINE_DISK_READ_ONLY] = BLOCK_READ_ONLY,
+        [MACHINE_DISK_EPHEMERAL] = BLOCK_EPHEMERAL,
+    };
     struct virtio_blk_options options = {0};
     char serial[24];
     cosm_status status =
-        block_open(&machine->disks[slot], machine->host, disk->path, disk->read_only, err);
+        block_open(&machine->disks[slot], machine->host, disk->path, modes[disk->mode], err);
 
     if (status != COSM_OK)
         return status;

@@ -18,11 +18,24 @@ struct machine;
 enum machine_clock { MACHINE_CLOCK_HOST, MACHINE_CLOCK_INSN };
 enum machine_console { MACHINE_CONSOLE_SERIAL, MACHINE_CONSOLE_VIRTIO, MACHINE_CONSOLE_NONE };
 
-#define MACHINE_DISKS_MAX 6
+#define MACHINE_DISKS_MAX     6
+#define MACHINE_PUBLISHES_MAX 64
+
+enum machine_disk_mode {
+    MACHINE_DISK_WRITABLE,
+    MACHINE_DISK_READ_ONLY,
+    MACHINE_DISK_EPHEMERAL, /* what is written is forgotten at the end */
+};
 
 struct machine_disk {
     const char *path;
-    bool read_only;
+    enum machine_disk_mode mode;
+};
+
+enum machine_net {
+    MACHINE_NET_NONE,
+    MACHINE_NET_USER,      /* user-mode NAT */
+    MACHINE_NET_USER_HOST, /* the same, in which 10.0.2.2 is the host's own loopback */
 };
 
 /* All strings borrowed for the call of machine_open only. Zero means the default. */

@@ -51,8 +51,9 @@ struct dev_rig {
     /* The disk. */
     struct block block;
     uint8_t disk[RIG_SECTORS * BLOCK_SECTOR];
-    int disk_error; /* what each call returns */
-    unsigned flush_count, discard_count;
+    _Atomic uint64_t disk_bytes; /* what it says when asked how large it is by now */
+    int disk_error;              /* what each call returns */
+    atomic_uint flush_count, discard_count;
     void (*disk_hook)(struct dev_rig *rig); /* runs inside each call */
     void *disk_hook_ctx;
 };
@@ -190,12 +191,19 @@ static inline int rig_disk_discard(struct block *block, uint64_t offset, uint64_
     return rig_disk_call(block);
 }
 
-static inline int rig_disk_zero(struct block *block, uint64_t offset, uint64_t bytes)
+static inline int rig_disk_zero(struct block *block, uint64_t offset, uint64_t bytes,
+                                bool may_unmap)
 {
     struct dev_rig *rig = CONTAINER_OF(block, struct dev_rig, block);
 
     memset(rig->disk + offset, 0, bytes);
     return rig_disk_call(block);
+}
+
+static inline int rig_disk_size(struct block *block, uint64_t *bytes)
+{
+    *bytes = CONTAINER_OF(block, struct dev_rig, block)->disk_bytes;
+    return 0;
 }
 
 static const struct block_driver rig_disk_driver = {
@@ -205,6 +213,7 @@ static const struct block_driver rig_disk_driver = {
     .flush = rig_disk_flush,
     .discard = rig_disk_discard,
     .zero = rig_disk_zero,
+    .size = rig_disk_size,
 };
 
 static inline cosm_status rig_make_device(struct dev_rig *rig, struct host *host,

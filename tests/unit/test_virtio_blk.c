@@ -135,7 +135,9 @@ TEST(errors_of_the_host_reach_the_guest)
     CHECK_U64(request(T_OUT, 0, 512, 0), S_IOERR);
     CHECK_U64(request(T_FLUSH, 0, 0, 0), S_IOERR);
     rig.disk_error = 0;
-    CHECK_U64(request(T_FLUSH, 0, 0, 0), S_OK);
+    CHECK_U64(request(T_OUT, 0, 512, 0), S_IOERR); /* no feature: it would need a flush */
+    CHECK_U64(request(T_FLUSH, 0, 0, 0), S_IOERR); /* what was lost stays lost */
+    CHECK_U64(request(T_IN, 0, 512, D_WRITE), S_OK);
     rig_close(&rig);
 }
 
@@ -366,6 +368,304 @@ TEST(a_disk_without_medium_fails_politely)
     rig_close(&rig);
 }
 
+/* --- several queues, several requests ------------------------------------------------ */
+
+#define QUEUES_USED  6u
+#define REQUESTS_MAX 12u
+#define WORKERS_MAX  16u /* the device's */
+#define MQ_FEATURE   (1ull << 12)
+
+#define SLOT(n)        BUFFER(n)
+#define SLOT_STATUS(n) (SLOT(n) + 64)
+#define SLOT_DATA(n)   (SLOT(n) + 512)
+
+/* Makes request n available: one sector. Two of a queue have descriptors of their own. */
+static void submit_to(unsigned queue, unsigned n, uint32_t type, uint64_t sector)
+{
+    uint8_t *header = guest(&rig, SLOT(n));
+    unsigned first = n % 2 * 3;
+
+    store_le32(header, type);
+    store_le64(header + 8, sector);
+    *(uint8_t *)guest(&rig, SLOT_STATUS(n)) = S_NONE;
+    put_descriptor(&rig, DESC_AREA(queue), first, SLOT(n), 16, D_NEXT, first + 1);
+    put_descriptor(&rig, DESC_AREA(queue), first + 1, SLOT_DATA(n), 512,
+                   D_NEXT | (type == T_IN ? D_WRITE : 0), first + 2);
+    put_descriptor(&rig, DESC_AREA(queue), first + 2, SLOT_STATUS(n), 1, D_WRITE, 0);
+    driver_add(&rig, queue, first, true);
+}
+
+static bool wait_used_of(unsigned queue, unsigned n)
+{
+    uint64_t limit = os_clock_ns() + 60000000000u;
+
+    while (used_index(&rig, queue) < n && os_clock_ns() < limit)
+        nap();
+    return used_index(&rig, queue) == n;
+}
+
+static void open_slow_queues(struct gate *gate)
+{
+    open_slow_disk(gate);
+    driver_start(&rig, FLUSH_FEATURE | MQ_FEATURE, QUEUES_USED);
+}
+
+TEST(a_disk_has_a_queue_a_hart)
+{
+    open_disk(true, MQ_FEATURE);
+    CHECK(driver_offered(&rig) & MQ_FEATURE);
+    CHECK_U64(rig_read(&rig, R_CONFIG + 34, 2), 8);
+    driver_start(&rig, MQ_FEATURE | FLUSH_FEATURE, QUEUES_USED);
+    for (unsigned n = 0; n < REQUESTS_MAX; n++) {
+        submit_to(n / 2, n, T_IN, n);
+        CHECK_U64(*(uint8_t *)guest(&rig, SLOT_STATUS(n)), S_OK);
+        CHECK_U64(*(uint8_t *)guest(&rig, SLOT_DATA(n)), n);
+    }
+    rig_close(&rig);
+}
+
+TEST(requests_of_all_queues_are_under_way_at_once)
+{
+    struct gate gate;
+
+    open_slow_queues(&gate);
+    for (unsigned n = 0; n < REQUESTS_MAX; n++)
+        submit_to(n / 2, n, n & 1 ? T_IN : T_OUT, n);
+    for (unsigned n = 0; n < REQUESTS_MAX; n++)
+        sem_wait(&gate.entered); /* nobody has left */
+    for (unsigned n = 0; n < REQUESTS_MAX; n++)
+        sem_post(&gate.leave);
+    for (unsigned queue = 0; queue < QUEUES_USED; queue++)
+        CHECK(wait_used_of(queue, 2));
+    for (unsigned n = 0; n < REQUESTS_MAX; n++) {
+        CHECK_U64(*(uint8_t *)guest(&rig, SLOT_STATUS(n)), S_OK);
+        CHECK_U64(*(uint8_t *)guest(&rig, SLOT_DATA(n)), n & 1 ? n : 0);
+    }
+    rig_close(&rig);
+}
+
+TEST(a_flood_of_requests_allocates_nothing_and_waits_in_the_rings)
+{
+    struct fault fault = {.countdown = -1};
+    struct host counted = {.fault = &fault};
+    struct gate gate;
+    unsigned entered = 0;
+    long live;
+
+    open_slow_queues(&gate);
+    rig_close(&rig);
+    rig_open(&rig, &counted, &class_virtio_blk, false, NULL);
+    driver_start(&rig, FLUSH_FEATURE | MQ_FEATURE, QUEUES_USED);
+    rig.disk_hook_ctx = &gate;
+    rig.disk_hook = wait_at_gate;
+    live = atomic_load(&fault.live);
+    for (unsigned queue = 0; queue < QUEUES_USED; queue++) {
+        submit_to(queue, 2 * queue, T_IN, queue);
+        for (unsigned i = 1; i < QUEUE_SIZE; i++)
+            driver_add(&rig, queue, 0, true);
+    }
+    for (unsigned i = 0; i < WORKERS_MAX; i++)
+        sem_wait(&gate.entered);
+    for (unsigned i = 0; i < 50; i++) /* time for another one */
+        nap();
+    while (sem_trywait(&gate.entered) == 0)
+        entered++;
+    CHECK_U64(entered, 0);
+    CHECK_U64(atomic_load(&fault.live), live);
+    for (unsigned i = 0; i < QUEUES_USED * QUEUE_SIZE; i++)
+        sem_post(&gate.leave);
+    for (unsigned queue = 0; queue < QUEUES_USED; queue++)
+        CHECK(wait_used_of(queue, QUEUE_SIZE));
+    rig_close(&rig);
+}
+
+TEST(without_another_thread_a_request_waits)
+{
+    struct fault fault = {.countdown = -1, .errnum = EAGAIN};
+    struct host faulty = {.fault = &fault};
+    struct gate gate;
+
+    sem_init(&gate.entered, 0, 0);
+    sem_init(&gate.leave, 0, 0);
+    rig_open(&rig, &faulty, &class_virtio_blk, false, NULL);
+    driver_start(&rig, FLUSH_FEATURE | MQ_FEATURE, QUEUES_USED);
+    rig.disk_hook_ctx = &gate;
+    rig.disk_hook = wait_at_gate;
+    submit_to(0, 0, T_IN, 1);
+    sem_wait(&gate.entered);
+    atomic_store(&fault.countdown, 0); /* no second thread */
+    submit_to(1, 2, T_IN, 2);
+    CHECK_U64(atomic_load(&fault.injected), 1);
+    sem_post(&gate.leave);
+    sem_post(&gate.leave);
+    CHECK(wait_used_of(0, 1) && wait_used_of(1, 1));
+    rig_close(&rig);
+}
+
+static void *disable_queue_1(void *arg)
+{
+    vset(&rig, R_QUEUE, 1);
+    vset(&rig, R_QUEUE_READY, 0);
+    return NULL;
+}
+
+TEST(a_disabled_queue_voids_its_own_requests_only)
+{
+    struct gate gate;
+    pthread_t hart;
+
+    open_slow_queues(&gate);
+    submit_to(0, 0, T_IN, 3);
+    submit_to(1, 2, T_IN, 4);
+    sem_wait(&gate.entered);
+    sem_wait(&gate.entered);
+    pthread_create(&hart, NULL, disable_queue_1, NULL);
+    while (vget(&rig, R_QUEUE_READY))
+        nap();
+    sem_post(&gate.leave);
+    sem_post(&gate.leave);
+    pthread_join(hart, NULL);
+    CHECK(wait_used_of(0, 1));
+    CHECK_U64(*(uint8_t *)guest(&rig, SLOT_STATUS(0)), S_OK);
+    CHECK_U64(used_index(&rig, 1), 0);
+    CHECK_U64(vget(&rig, R_STATUS), 15);
+    rig_close(&rig);
+}
+
+TEST(a_reset_voids_all_requests_under_way)
+{
+    struct gate gate;
+    pthread_t hart;
+    atomic_bool is_reset = false;
+
+    open_slow_queues(&gate);
+    for (unsigned n = 0; n < REQUESTS_MAX; n++)
+        submit_to(n / 2, n, T_IN, n);
+    for (unsigned n = 0; n < REQUESTS_MAX; n++)
+        sem_wait(&gate.entered);
+    pthread_create(&hart, NULL, reset_disk, &is_reset);
+    while (vget(&rig, R_STATUS))
+        nap();
+    for (unsigned n = 1; n < REQUESTS_MAX; n++)
+        sem_post(&gate.leave);
+    for (unsigned i = 0; i < 20; i++)
+        nap();
+    CHECK(!atomic_load(&is_reset)); /* one still writes guest memory */
+    sem_post(&gate.leave);
+    pthread_join(hart, NULL);
+    CHECK(atomic_load(&is_reset) && !rig.irq);
+    for (unsigned queue = 0; queue < QUEUES_USED; queue++)
+        CHECK_U64(used_index(&rig, queue), 0);
+    rig.disk_hook = NULL;
+    driver_start(&rig, FLUSH_FEATURE | MQ_FEATURE, QUEUES_USED);
+    submit_to(5, 11, T_IN, 9);
+    CHECK(wait_used_of(5, 1) && *(uint8_t *)guest(&rig, SLOT_DATA(11)) == 9);
+    rig_close(&rig);
+}
+
+static atomic_bool is_over;
+
+/* A hart that gives the same request again and again, as fast as it can. */
+static void *fill_forever(void *arg)
+{
+    while (!atomic_load(&is_over)) {
+        uint16_t index = avail_index(&rig, 0);
+
+        if ((uint16_t)(index - used_index(&rig, 0)) < QUEUE_SIZE)
+            driver_add(&rig, 0, 0, true);
+    }
+    return NULL;
+}
+
+TEST(an_endless_ring_does_not_keep_a_reset_waiting)
+{
+    pthread_t hart;
+
+    open_disk(false, FLUSH_FEATURE | MQ_FEATURE);
+    driver_start(&rig, FLUSH_FEATURE | MQ_FEATURE, 2);
+    submit_to(0, 0, T_IN, 3);
+    atomic_store(&is_over, false);
+    pthread_create(&hart, NULL, fill_forever, NULL);
+    wait_used(100);
+    submit_to(1, 2, T_IN, 4); /* another queue gets its turn */
+    CHECK(wait_used_of(1, 1));
+    vset(&rig, R_STATUS, 0); /* would hang otherwise */
+    CHECK_U64(vget(&rig, R_STATUS), 0);
+    atomic_store(&is_over, true);
+    pthread_join(hart, NULL);
+    rig_close(&rig);
+}
+
+TEST(queues_stand_as_they_were_at_driver_ok)
+{
+    open_disk(true, MQ_FEATURE | FLUSH_FEATURE);
+    driver_start(&rig, MQ_FEATURE | FLUSH_FEATURE, 2);
+    vset(&rig, R_QUEUE, 1);
+    driver_address(&rig, R_DESC, RIG_RAM_BASE - 4096);
+    vset(&rig, R_QUEUE_SIZE, 1u << 31);
+    submit_to(1, 2, T_IN, 4);
+    CHECK_U64(*(uint8_t *)guest(&rig, SLOT_STATUS(2)), S_OK);
+    CHECK(!driver_queue(&rig, 2, QUEUE_SIZE) && vget(&rig, R_STATUS) & 64); /* too late */
+    rig_close(&rig);
+}
+
+TEST(zero_in_every_size_is_refused_or_harmless)
+{
+    for (unsigned is_deterministic = 0; is_deterministic < 2; is_deterministic++) {
+        open_disk(is_deterministic, FLUSH_FEATURE);
+        CHECK_U64(request(T_IN, 3, 0, D_WRITE), S_OK);
+        CHECK_U64(request(T_OUT, 3, 0, 0), S_OK);
+        CHECK_U64(request(T_ZEROES, 0, 0, 0), S_OK);
+        CHECK_U64(request(T_GET_ID, 0, 0, D_WRITE), S_OK);
+        put_range(0, 3, 0, 0);
+        CHECK_U64(request(T_ZEROES, 0, 16, 0), S_OK);
+        CHECK_U64(request(T_DISCARD, 0, 16, 0), S_OK);
+        CHECK(rig.disk[3 * 512] == 3 && rig.discard_count == 0);
+        driver_negotiate(&rig, F_VERSION_1);
+        CHECK(!driver_queue(&rig, 0, 0) && vget(&rig, R_STATUS) & 64);
+        rig_close(&rig);
+    }
+}
+
+/* --- write-back and size ------------------------------------------------------------- */
+
+TEST(a_driver_can_turn_write_back_off)
+{
+    open_disk(false, FLUSH_FEATURE | 1ull << 11);
+    CHECK_U64(rig_read(&rig, R_CONFIG + 32, 1), 1);
+    CHECK_U64(request(T_OUT, 0, 512, 0), S_OK);
+    CHECK_U64(rig.flush_count, 0);
+    rig_write(&rig, R_CONFIG + 32, 1, 0);
+    CHECK_U64(rig_read(&rig, R_CONFIG + 32, 1), 0);
+    CHECK_U64(request(T_OUT, 0, 512, 0), S_OK);
+    CHECK_U64(rig.flush_count, 1);
+    driver_start(&rig, FLUSH_FEATURE | 1ull << 11, 1); /* a reset turns it on */
+    CHECK_U64(rig_read(&rig, R_CONFIG + 32, 1), 1);
+    driver_start(&rig, FLUSH_FEATURE, 1);
+    rig_write(&rig, R_CONFIG + 32, 1, 0); /* not agreed on */
+    CHECK_U64(rig_read(&rig, R_CONFIG + 32, 1), 1);
+    rig_close(&rig);
+}
+
+TEST(a_grown_disk_tells_the_guest)
+{
+    uint64_t limit = os_clock_ns() + 60000000000u;
+    uint32_t generation;
+
+    open_disk(false, FLUSH_FEATURE);
+    generation = vget(&rig, R_GENERATION);
+    rig.block.bytes = 8 * 512;
+    rig.disk_bytes = 16 * 512 + 100;
+    while (!(vget(&rig, R_ISR) & 2) && os_clock_ns() < limit)
+        nap();
+    CHECK_U64(vget(&rig, R_ISR), 2);
+    CHECK(vget(&rig, R_GENERATION) != generation && rig.irq);
+    CHECK_U64(rig_read(&rig, R_CONFIG, 8), 16);
+    CHECK_U64(request(T_IN, 15, 512, D_WRITE), S_OK);
+    CHECK_U64(request(T_IN, 16, 512, D_WRITE), S_IOERR);
+    rig_close(&rig);
+}
+
 TESTS("virtio_blk", RUN(a_disk_reads_writes_and_flushes),
       RUN(a_driver_without_flush_gets_safe_writes), RUN(a_disk_has_a_size_and_a_name),
       RUN(requests_outside_the_disk_fail), RUN(errors_of_the_host_reach_the_guest),
@@ -375,4 +675,11 @@ TESTS("virtio_blk", RUN(a_disk_reads_writes_and_flushes),
       RUN(a_reset_voids_the_request_in_flight_and_waits_for_it),
       RUN(a_freeze_waits_for_the_request_in_flight),
       RUN(a_freeze_waits_for_requests_that_nobody_took_yet),
-      RUN(closing_waits_for_the_request_in_flight), RUN(a_disk_without_medium_fails_politely))
+      RUN(closing_waits_for_the_request_in_flight), RUN(a_disk_without_medium_fails_politely),
+      RUN(a_disk_has_a_queue_a_hart), RUN(requests_of_all_queues_are_under_way_at_once),
+      RUN(a_flood_of_requests_allocates_nothing_and_waits_in_the_rings),
+      RUN(without_another_thread_a_request_waits),
+      RUN(a_disabled_queue_voids_its_own_requests_only), RUN(a_reset_voids_all_requests_under_way),
+      RUN(an_endless_ring_does_not_keep_a_reset_waiting),
+      RUN(queues_stand_as_they_were_at_driver_ok), RUN(zero_in_every_size_is_refused_or_harmless),
+      RUN(a_driver_can_turn_write_back_off), RUN(a_grown_disk_tells_the_guest))

@@ -2,7 +2,7 @@
  * as a test wants it.
  *
  * Guest memory: a page each for the descriptors, the driver's and the device's ring of
- * two queues, then an indirect table, then buffers. */
+ * two queues, then an indirect table, then buffers, then the rings of four queues more. */
 #ifndef VIRTIO_DRIVER_H
 #define VIRTIO_DRIVER_H
 
@@ -38,7 +38,8 @@ enum {
 
 #define QUEUE_SIZE 8u
 
-#define AREA(queue, area)  (RIG_RAM_BASE + ((queue)*3ull + (area)) * RAM_PAGE)
+#define AREA(queue, area)                                                                          \
+    (RIG_RAM_BASE + ((queue)*3ull + (area) + ((queue) < 2 ? 0 : 14)) * RAM_PAGE)
 #define DESC_AREA(queue)   AREA(queue, 0)
 #define DRIVER_AREA(queue) AREA(queue, 1)
 #define DEVICE_AREA(queue) AREA(queue, 2)
