@@ -46,9 +46,9 @@ enum ir_width {
 };
 
 /* aux of a page check. */
-#define IR_PAGE_SIZE(aux)    (1u << ((aux) & 7)) /* bytes of the access */
+#define IR_PAGE_SIZE(aux)     (1u << ((aux)&7)) /* bytes of the access */
 #define IR_PAGE_IS_WRITE(aux) ((aux) >> 3 & 1)
-#define IR_PAGE_ALIGNED(aux) ((aux) >> 4 & 1) /* a misaligned address exits too (atomics) */
+#define IR_PAGE_ALIGNED(aux)  ((aux) >> 4 & 1) /* a misaligned address exits too (atomics) */
 
 enum ir_likely { IR_EITHER, IR_LIKELY, IR_UNLIKELY };
 
@@ -116,16 +116,17 @@ struct ir_answer {
 };
 
 struct ir_block_info {
-    ir_args params; /* {count, nodes…}, grows while unsealed */
+    ir_args params;        /* {count, nodes…}, grows while unsealed */
     uint32_t first, count; /* in ir->order once scheduled */
     uint32_t *effects;     /* nodes with effects, then the terminator */
     uint32_t effect_count, effect_room;
     uint32_t *preds;
     uint32_t pred_count, pred_room;
-    ir_block idom;       /* of the dominator tree, ir_analyze */
+    ir_block idom;       /* ir_analyze; while building: some dominator */
+    uint32_t depth;      /* in the dominator tree; the entry has 0 */
     uint16_t loop_depth; /* ir_analyze */
     ir_block loop_head;  /* innermost loop, 0: none; ir_analyze */
-    bool is_sealed, is_cold;
+    bool is_sealed, is_started, is_cold;
 };
 
 #define IR_NODES_MAX  (1u << 20)
@@ -184,7 +185,8 @@ ir_ref ir_page(struct ir *ir, unsigned aux, ir_ref address, ir_ref *tag, ir_ref 
                uint32_t exit);
 void ir_guard(struct ir *ir, ir_ref condition, bool wanted, uint32_t exit);
 void ir_poll(struct ir *ir, uint32_t offset, uint32_t exit);
-unsigned ir_helper_add(struct ir *ir, const struct ir_helper *helper); /* copied; same fn: same index */
+unsigned ir_helper_add(struct ir *ir,
+                       const struct ir_helper *helper); /* copied; same fn: same index */
 ir_ref ir_call(struct ir *ir, unsigned helper, unsigned count, const ir_ref *args, uint32_t exit);
 
 /* Terminators. Arguments of hand-made block parameters: `count` of them, usually 0, since
@@ -193,7 +195,7 @@ void ir_jump(struct ir *ir, ir_block to);
 void ir_branch(struct ir *ir, ir_ref condition, ir_block then, ir_block otherwise,
                enum ir_likely likely);
 void ir_switch(struct ir *ir, ir_ref index, unsigned count, const ir_block *targets);
-void ir_leave_to(struct ir *ir, ir_ref pc);                    /* stores variables first */
+void ir_leave_to(struct ir *ir, ir_ref pc);                        /* stores variables first */
 void ir_leave_reason(struct ir *ir, uint64_t pc, uint32_t reason); /* the same */
 void ir_unreachable(struct ir *ir);
 

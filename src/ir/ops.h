@@ -63,7 +63,7 @@ static inline uint64_t ops_permute(uint64_t a, uint64_t b, unsigned width)
 #define IR_PARAMS_1 uint64_t a
 #define IR_PARAMS_2 uint64_t a, uint64_t b
 #define IR_PARAMS_3 uint64_t a, uint64_t b, uint64_t c
-#define IR_OP(name, arity, types, flags, meaning)                                                         \
+#define IR_OP(name, arity, types, flags, meaning)                                                  \
     static inline uint64_t op_##name(IR_PARAMS_##arity)                                            \
     {                                                                                              \
         return (meaning);                                                                          \
