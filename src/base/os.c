@@ -312,6 +312,15 @@ int os_random(struct host *host, void *to, size_t bytes)
     return 0;
 }
 
+int os_pipe(struct host *host, int fds[2])
+{
+    fds[0] = fds[1] = -1;
+    if (host_fault(host) || pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+        return -errno;
+    host_live(host, 2);
+    return 0;
+}
+
 int os_thread_start(struct host *host, pthread_t *thread, const char *name, void *(*run)(void *),
                     void *arg)
 {

@@ -50,6 +50,8 @@ void os_unmap(struct host *host, void *address, size_t bytes);
 uint64_t os_clock_ns(void);      /* monotonic, nanoseconds */
 uint64_t os_wall_clock_ns(void); /* since 1970-01-01 UTC, nanoseconds */
 int os_random(struct host *host, void *to, size_t bytes);
+/* A pipe that never blocks: fds[0] is read, fds[1] written. */
+int os_pipe(struct host *host, int fds[2]);
 
 /* All signals blocked in the new thread, so that handlers run on the caller's. */
 int os_thread_start(struct host *host, pthread_t *thread, const char *name, void *(*run)(void *),
