@@ -82,6 +82,15 @@ void device_alarm(struct device *device)
     pthread_mutex_unlock(&device->env.bus->lock);
 }
 
+void device_pause(struct device *device, bool is_paused)
+{
+    if (!device->class->pause)
+        return;
+    pthread_mutex_lock(&device->env.bus->lock);
+    device->class->pause(device->state, is_paused);
+    pthread_mutex_unlock(&device->env.bus->lock);
+}
+
 size_t device_receive(struct device *device, const uint8_t *bytes, size_t count)
 {
     size_t taken;

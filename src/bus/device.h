@@ -88,6 +88,9 @@ struct device_class {
      * no interrupt is still to come from it. The harts are stopped. NULL: nothing is
      * ever in flight. */
     void (*drain)(void *state);
+    /* The machine stops (true), or goes on. In between nothing that comes from outside may
+     * touch guest memory or the interrupt line. NULL: nothing comes by itself. */
+    void (*pause)(void *state, bool is_paused);
     /* After a thaw: false when the fields cannot be a state of this device (they come
      * from a file and are hostile); else drives the interrupt line as they say. NULL:
      * anything goes. */
@@ -111,6 +114,7 @@ void device_close(struct device *device); /* NULL: no-op */
 /* These take the bus lock. */
 void device_reset(struct device *device);
 void device_alarm(struct device *device);
+void device_pause(struct device *device, bool is_paused);
 size_t device_receive(struct device *device, const uint8_t *bytes, size_t count);
 
 /* Writes the node into the present node of `fdt`: name, compatible, reg, interrupts,

@@ -207,10 +207,10 @@ void virtqueue_mark_written(struct ram *ram, const struct vq_chain *chain, uint6
     }
 }
 
-void virtqueue_push(struct virtqueue *queue, struct ram *ram, const struct vq_chain *chain,
-                    uint64_t written)
+void virtqueue_stage(struct virtqueue *queue, struct ram *ram, const struct vq_chain *chain,
+                     uint64_t written, unsigned ahead)
 {
-    uint32_t slot = queue->used_next & (queue->size - 1);
+    uint32_t slot = (queue->used_next + ahead) & (queue->size - 1);
     struct used_element element = {chain->head, 0};
 
     if (written > chain->write_bytes)
@@ -218,7 +218,19 @@ void virtqueue_push(struct virtqueue *queue, struct ram *ram, const struct vq_ch
     element.bytes = written > UINT32_MAX ? UINT32_MAX : (uint32_t)written;
     virtqueue_mark_written(ram, chain, written);
     ram_write(ram, queue->device + 4 + 8ull * slot, &element, sizeof element);
-    store_word(ram, queue->device + 2, ++queue->used_next);
+}
+
+void virtqueue_publish(struct virtqueue *queue, struct ram *ram, unsigned count)
+{
+    queue->used_next = (uint16_t)(queue->used_next + count);
+    store_word(ram, queue->device + 2, queue->used_next);
+}
+
+void virtqueue_push(struct virtqueue *queue, struct ram *ram, const struct vq_chain *chain,
+                    uint64_t written)
+{
+    virtqueue_stage(queue, ram, chain, written, 0);
+    virtqueue_publish(queue, ram, 1);
 }
 
 bool virtqueue_wants_interrupt(struct virtqueue *queue, struct ram *ram, bool use_event)

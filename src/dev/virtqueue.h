@@ -56,6 +56,13 @@ bool virtqueue_waits(const struct virtqueue *queue, struct ram *ram, bool use_ev
 void virtqueue_push(struct virtqueue *queue, struct ram *ram, const struct vq_chain *chain,
                     uint64_t written);
 
+/* Push in two steps, for requests that the driver must see together: stage each, `ahead` being how
+ * many were staged before it, then publish them. Of what is staged and not published, the driver
+ * sees nothing; set avail_next back and its requests have not been taken. */
+void virtqueue_stage(struct virtqueue *queue, struct ram *ram, const struct vq_chain *chain,
+                     uint64_t written, unsigned ahead);
+void virtqueue_publish(struct virtqueue *queue, struct ram *ram, unsigned count);
+
 /* The part of push that a request needs even when it is not given back: tells the
  * keepers of code that the first `bytes` of its writable part have been filled. */
 void virtqueue_mark_written(struct ram *ram, const struct vq_chain *chain, uint64_t bytes);

@@ -18,6 +18,7 @@
 #include "dev/virtio_blk.h"
 #include "dev/virtio_console.h"
 #include "dev/virtio_mmio.h"
+#include "dev/virtio_net.h"
 #include "dev/virtio_rng.h"
 
 #define RIG_RAM_BASE  0x80000000u
@@ -56,6 +57,15 @@ struct dev_rig {
     atomic_uint flush_count, discard_count;
     void (*disk_hook)(struct dev_rig *rig); /* runs inside each call */
     void *disk_hook_ctx;
+
+    /* The network: keeps the last frame it was sent, brings what the hook delivers. */
+    struct net net;
+    bool has_net, may_receive; /* as the card said last */
+    uint8_t net_sent[NET_FRAME_MAX];
+    size_t net_sent_bytes;
+    atomic_uint net_sent_count;
+    void (*net_hook)(struct dev_rig *rig); /* runs once a turn */
+    void *net_hook_ctx;
 };
 
 static inline void rig_irq(void *ctx, unsigned number, bool level)
@@ -76,9 +86,11 @@ static inline void rig_set_alarm(void *ctx, struct device *device, uint64_t wall
     ((struct dev_rig *)ctx)->alarm_ns = wall_ns;
 }
 
-/* What the board's timer does: rings when it is time. */
+/* What the board's timer does: rings when it is time. A network without thread has a turn. */
 static inline bool rig_tick(struct dev_rig *rig)
 {
+    if (rig->has_net && !rig->net.has_thread)
+        net_turn(&rig->net, false);
     if (rig->alarm_ns > rig->wall_ns)
         return false;
     rig->alarm_ns = UINT64_MAX;
@@ -160,7 +172,7 @@ static inline int rig_disk_read(struct block *block, const struct iovec *iov, un
     int error = rig_disk_call(block);
 
     for (unsigned i = 0; i < count && !error; i++) {
-        memcpy(iov[i].iov_base, rig->disk + offset, iov[i].iov_len);
+        ram_copy_to(iov[i].iov_base, rig->disk + offset, iov[i].iov_len);
         offset += iov[i].iov_len;
     }
     return error;
@@ -173,7 +185,7 @@ static inline int rig_disk_write(struct block *block, const struct iovec *iov, u
     int error = rig_disk_call(block);
 
     for (unsigned i = 0; i < count && !error; i++) {
-        memcpy(rig->disk + offset, iov[i].iov_base, iov[i].iov_len);
+        ram_copy_from(rig->disk + offset, iov[i].iov_base, iov[i].iov_len);
         offset += iov[i].iov_len;
     }
     return error;
@@ -216,6 +228,47 @@ static const struct block_driver rig_disk_driver = {
     .size = rig_disk_size,
 };
 
+static inline void rig_net_send(struct net *net, const uint8_t *frame, size_t bytes)
+{
+    struct dev_rig *rig = CONTAINER_OF(net, struct dev_rig, net);
+
+    memcpy(rig->net_sent, frame, bytes);
+    rig->net_sent_bytes = bytes;
+    rig->net_sent_count++;
+}
+
+static inline void rig_net_prepare(struct net *net, bool may_receive, uint32_t *timeout_ms)
+{
+    CONTAINER_OF(net, struct dev_rig, net)->may_receive = may_receive;
+}
+
+static inline void rig_net_serve(struct net *net)
+{
+    struct dev_rig *rig = CONTAINER_OF(net, struct dev_rig, net);
+
+    if (rig->net_hook)
+        rig->net_hook(rig);
+}
+
+static const struct net_backend rig_net_backend = {
+    .name = "memory",
+    .has_sound_checksums = true,
+    .send = rig_net_send,
+    .prepare = rig_net_prepare,
+    .serve = rig_net_serve,
+};
+
+static inline cosm_status rig_make_net(struct dev_rig *rig, struct host *host,
+                                       const struct device_class *class, struct cosm_error *err)
+{
+    cosm_status status = COSM_OK;
+
+    if (class == &class_virtio_net)
+        status = net_init(&rig->net, &rig_net_backend, host, err);
+    rig->has_net = class == &class_virtio_net && status == COSM_OK;
+    return status;
+}
+
 static inline cosm_status rig_make_device(struct dev_rig *rig, struct host *host,
                                           const struct device_class *class, bool is_deterministic,
                                           struct cosm_error *err)
@@ -225,6 +278,7 @@ static inline cosm_status rig_make_device(struct dev_rig *rig, struct host *host
     const struct uart_options uart = {stream};
     const struct virtio_console_options console = {stream, 80, 25};
     const struct virtio_blk_options blk = {&rig->block, "serial"};
+    const struct virtio_net_options net = {&rig->net, {0x52, 0x54, 0, 0x12, 0x34, 0x56}};
     const struct syscon_options syscon = {rig_end, rig, 6};
     const struct plic_options plic = {2 * RIG_HARTS, rig_external, rig, 5, cells};
     const struct aclint_options aclint = {RIG_HARTS,        rig,           rig_get_mtimecmp,
@@ -245,6 +299,7 @@ static inline cosm_status rig_make_device(struct dev_rig *rig, struct host *host
     env.options = class == &class_uart_16550a      ? (const void *)&uart
                   : class == &class_virtio_console ? (const void *)&console
                   : class == &class_virtio_blk     ? (const void *)&blk
+                  : class == &class_virtio_net     ? (const void *)&net
                   : class == &class_syscon         ? (const void *)&syscon
                   : class == &class_plic           ? (const void *)&plic
                   : class == &class_aclint         ? (const void *)&aclint
@@ -255,6 +310,9 @@ static inline cosm_status rig_make_device(struct dev_rig *rig, struct host *host
 static inline void rig_close(struct dev_rig *rig)
 {
     device_close(rig->device);
+    if (rig->has_net)
+        net_fini(&rig->net);
+    rig->has_net = false;
     bus_close(&rig->bus);
     ram_close(&rig->ram);
 }
@@ -274,6 +332,8 @@ static inline cosm_status rig_open(struct dev_rig *rig, struct host *host,
     status = ram_open(&rig->ram, host, RIG_RAM_BASE, RIG_RAM_BYTES, err);
     if (status == COSM_OK)
         status = bus_open(&rig->bus, host, &rig->ram, err);
+    if (status == COSM_OK)
+        status = rig_make_net(rig, host, class, err);
     if (status == COSM_OK)
         status = rig_make_device(rig, host, class, is_deterministic, err);
     if (status != COSM_OK)
