@@ -19,6 +19,8 @@ struct tiny {
 
     uint64_t acc;
     uint64_t cells[TINY_CELLS];
+    uint64_t base;       /* host address of cells, for compiled code */
+    int64_t left;        /* instructions that may still run; kept by compiled code */
     uint64_t pc;         /* of the next instruction; of the present one when it waits or trapped */
     uint64_t trap;       /* enum tiny_trap */
     uint64_t trap_value; /* the cell that is not there */

@@ -24,6 +24,8 @@ export LC_ALL
 . "$here/usage.sh"
 # shellcheck source=tests/cli/things.sh
 . "$here/things.sh"
+# shellcheck source=tests/cli/programs.sh
+. "$here/programs.sh"
 # shellcheck source=tests/cli/output.sh
 . "$here/output.sh"
 # shellcheck source=tests/cli/guests.sh
