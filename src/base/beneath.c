@@ -189,6 +189,9 @@ static int reopen(const struct beneath *beneath, int thing, int flags)
     flags &= ~(O_NOFOLLOW | O_CREAT);
     if (host_fault(beneath->host) || fstat(thing, &st) < 0)
         return -errno;
+    proc_path(path, thing);
+    if (flags & O_PATH)
+        return beneath_openat(beneath->host, AT_FDCWD, path, flags, 0);
     if (S_ISLNK(st.st_mode))
         return -ELOOP;
     if (S_ISDIR(st.st_mode))
@@ -197,7 +200,6 @@ static int reopen(const struct beneath *beneath, int thing, int flags)
         return -ENXIO;
     if (flags & O_DIRECTORY)
         return -ENOTDIR;
-    proc_path(path, thing);
     return beneath_openat(beneath->host, AT_FDCWD, path, flags | O_NOCTTY, 0);
 }
 

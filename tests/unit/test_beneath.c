@@ -308,6 +308,9 @@ TEST(a_descriptor_is_worked_on_without_its_name)
     CHECK_U64(beneath_readlink(&beneath, thing, NULL, text, sizeof text), 1);
     CHECK_U64(beneath_open(&beneath, thing, NULL, O_RDONLY, 0), (uint64_t)-ELOOP);
     CHECK(beneath_chmod(&beneath, thing, NULL, false, 0) < 0);
+    fd = beneath_open(&beneath, thing, NULL, O_PATH, 0); /* one more of the same */
+    CHECK_U64(beneath_readlink(&beneath, fd, NULL, text, sizeof text), 1);
+    os_close(&host, fd);
     os_close(&host, thing);
 }
 
