@@ -28,6 +28,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
     T(sbi, "supervisor binary interface calls")                                                    \
     T(virtio, "virtqueues")                                                                        \
     T(insn, "every instruction executed (slow)")                                                   \
+    T(jit, "compiled regions, and exits of compiled code")                                         \
     T(hart, "start, stop and sleep of harts")
 
 enum trace_category {

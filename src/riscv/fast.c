@@ -290,6 +290,9 @@ static enum rv_fast_exit threaded(struct rv_hart *h, const struct rv_insn *i,
         BEGIN(special_step) LEAVE(RV_FAST_STEP, PC);
     END
 
+        BEGIN(special_compiled) LEAVE(RV_FAST_COMPILED, PC);
+    END
+
         BEGIN(special_illegal) h->pc = PC;
     h->budget = budget;
     rv_raise(h, RV_CAUSE_illegal_instruction, (uint32_t)i->imm);
@@ -423,6 +426,7 @@ handlers:;
         [RV_SPECIAL_PAGE_END] = ADDRESS(special_page_end),
         [RV_SPECIAL_STEP] = ADDRESS(special_step),
         [RV_SPECIAL_ILLEGAL] = ADDRESS(special_illegal),
+        [RV_SPECIAL_COMPILED] = ADDRESS(special_compiled),
     };
 #define RV_PAIR(one, two)                                                                          \
     {RV_OP_##one,                                                                                  \

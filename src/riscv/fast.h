@@ -12,11 +12,12 @@
 
 /* Why the inner loop came back; h->pc and h->budget are in step. */
 enum rv_fast_exit {
-    RV_FAST_POLL,   /* budget used up or a request bit seen */
-    RV_FAST_TRAP,   /* a trap is recorded */
-    RV_FAST_MISS,   /* no fetch entry for h->pc */
-    RV_FAST_STEP,   /* the instruction at h->pc is not whole in its page: use exec.c */
-    RV_FAST_SYSTEM, /* done; interrupts, mode or mappings may have changed */
+    RV_FAST_POLL,     /* budget used up or a request bit seen */
+    RV_FAST_TRAP,     /* a trap is recorded */
+    RV_FAST_MISS,     /* no fetch entry for h->pc */
+    RV_FAST_STEP,     /* the instruction at h->pc is not whole in its page: use exec.c */
+    RV_FAST_COMPILED, /* a region was compiled for h->pc */
+    RV_FAST_SYSTEM,   /* done; interrupts, mode or mappings may have changed */
 };
 
 enum rv_fast_exit rv_fast_run(struct rv_hart *h, const struct rv_insn *slot);
@@ -27,5 +28,9 @@ const struct rv_insn *rv_fast_find(struct rv_hart *h, uint64_t pc);
 /* What an undecoded slot and the slot after a page's last one run. */
 const void *rv_fast_undecoded(void);
 const void *rv_fast_page_end(void);
+/* What the slot of a compiled region's head runs: it leaves. */
+const void *rv_fast_compiled(void);
+/* Decodes the slot again when it is reached next. */
+void rv_fast_forget(const struct rv_insn *slot);
 
 #endif

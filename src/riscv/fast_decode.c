@@ -115,6 +115,16 @@ const void *rv_fast_undecoded(void)
     return rv_fast_handlers()->rows[RV_SPECIAL_UNDECODED];
 }
 
+const void *rv_fast_compiled(void)
+{
+    return rv_fast_handlers()->rows[RV_SPECIAL_COMPILED];
+}
+
+void rv_fast_forget(const struct rv_insn *slot)
+{
+    ((struct rv_insn *)(uintptr_t)slot)->run = rv_fast_undecoded();
+}
+
 const void *rv_fast_page_end(void)
 {
     return rv_fast_handlers()->rows[RV_SPECIAL_PAGE_END];

@@ -23,6 +23,7 @@ enum rv_special {
     RV_SPECIAL_PAGE_END,
     RV_SPECIAL_STEP,
     RV_SPECIAL_ILLEGAL,
+    RV_SPECIAL_COMPILED,
 };
 
 /* Two rows with one handler: by lengths 44, 42, 24, 22, for branches forward then back. */

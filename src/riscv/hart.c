@@ -1,6 +1,7 @@
 #include "riscv/hart.h"
 
 #include "riscv/code_cache.h"
+#include "riscv/compiled.h"
 #include "riscv/mmu.h"
 #include "riscv/pmp.h"
 #include "riscv/priv_int.h"
@@ -9,6 +10,7 @@
 
 static void close_parts(struct rv_hart *h)
 {
+    rv_compiled_detach(h);
     rv_code_cache_close(h->code_cache);
     mem_free(h->host, h->spaces, RV_SPACES * sizeof *h->spaces);
 }

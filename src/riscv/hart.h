@@ -39,8 +39,10 @@ struct rv_tlb_entry {
 #define RV_TLB_INVALID UINT64_MAX
 
 struct rv_hart;
-struct rv_insn;      /* decode.h */
-struct rv_code_page; /* decoded instructions of one physical page: code_cache.c */
+struct jit_jump;         /* jit/target.h */
+struct rv_hart_compiled; /* compiled.c */
+struct rv_insn;          /* decode.h */
+struct rv_code_page;     /* decoded instructions of one physical page: code_cache.c */
 
 struct rv_fetch_entry {
     uint64_t vpage; /* virtual page address, RV_TLB_INVALID when empty */
@@ -103,17 +105,20 @@ struct rv_hart {
 
     /* Hot. x[0] is always 0. */
     uint64_t x[34];
-    uint64_t f[32];        /* raw bits, NaN-boxed */
-    uint64_t pc;           /* of the present instruction whenever C outside interp.c runs */
-    uint64_t next_pc;      /* where a HELPER's instruction continues; the helper may change it */
-    int64_t budget;        /* instructions left in this run; synced like pc */
-    uint64_t instret_base; /* rv_instret() = instret_base - budget */
-    struct rv_space *data; /* current space of loads and stores */
-    struct rv_space *code; /* current space of fetches */
-    uint64_t code_bias;    /* interp: pc = code_bias + (address of the decoded slot >> 3) */
-    uint8_t mode;          /* enum rv_mode */
-    uint8_t frm;           /* fcsr: rounding mode, 0..7 as the guest wrote it */
-    uint8_t fflags;        /* fcsr: accrued exceptions NX UF OF DZ NV, bits 0..4 */
+    uint64_t f[32];         /* raw bits, NaN-boxed */
+    uint64_t pc;            /* of the present instruction whenever C outside interp.c runs */
+    uint64_t next_pc;       /* where a HELPER's instruction continues; the helper may change it */
+    int64_t budget;         /* instructions left in this run; synced like pc */
+    uint64_t instret_base;  /* rv_instret() = instret_base - budget */
+    struct rv_space *data;  /* current space of loads and stores */
+    struct rv_space *code;  /* current space of fetches */
+    uint64_t code_bias;     /* interp: pc = code_bias + (address of the decoded slot >> 3) */
+    struct jit_jump *jumps; /* entries of compiled code for `code`; see compiled.h */
+    uint32_t fp_control;    /* while compiled code runs: the host's control word, flags in it */
+    uint32_t fp_ready;      /* ... 1: FP is on, its state dirty, the rounding mode a host's */
+    uint8_t mode;           /* enum rv_mode */
+    uint8_t frm;            /* fcsr: rounding mode, 0..7 as the guest wrote it */
+    uint8_t fflags;         /* fcsr: accrued exceptions NX UF OF DZ NV, bits 0..4 */
     struct rv_reservation reservation;
 
     /* The trap that rv_raise recorded. */
@@ -152,6 +157,7 @@ struct rv_hart {
     uint64_t selected_satp, selected_word; /* what rv_mmu_select last chose for */
     const struct rv_insn *cursor;          /* the next slot, when dispatch is a loop of calls */
     struct rv_code_cache *code_cache;      /* decoded pages: code_cache.c */
+    struct rv_hart_compiled *compiled;     /* NULL: everything is interpreted */
     bool is_waiting;                       /* in WFI or WRS */
     bool has_unrouted_trap; /* a trap was taken to an mtvec/stvec that cannot run; see trap.c */
     bool is_fetch_partial;  /* the last rv_fetch_page holds for its two bytes only (PMP) */

@@ -4,8 +4,10 @@
 
 #include "engine/guest.h"
 #include "riscv/code_cache.h"
+#include "riscv/compiled.h"
 #include "riscv/exec.h"
 #include "riscv/fast.h"
+#include "riscv/lower.h"
 #include "riscv/mmu.h"
 #include "riscv/priv.h"
 
@@ -42,13 +44,24 @@ static void trace_insn(struct rv_hart *h, uint32_t word)
                 h->mode, (unsigned long long)h->pc, word, text);
 }
 
+/* The same from the snapshot of a decoded page, which fetches would give too. */
+static bool peek_word(struct rv_hart *h, uint64_t pc, uint32_t *word)
+{
+    const struct rv_fetch_entry *entry = rv_fetch_slot(h->code, pc);
+
+    if (entry->vpage != align_down(pc, RAM_PAGE) || pc % RAM_PAGE > RAM_PAGE - 4)
+        return false;
+    *word = load_le32(entry->page->snapshot + pc % RAM_PAGE);
+    return true;
+}
+
 bool rv_interp_step(struct rv_hart *h)
 {
     struct rv_insn insn;
     enum rv_op op;
     uint32_t word;
 
-    if (!fetch_word(h, h->pc, &word))
+    if (!peek_word(h, h->pc, &word) && !fetch_word(h, h->pc, &word))
         return false;
     if (TRACING(h->host, insn))
         trace_insn(h, word);
@@ -121,19 +134,71 @@ static bool want_step(struct rv_hart *h)
     return TRACING(h->host, insn);
 }
 
+static enum rv_fast_exit run_interpreted(struct rv_hart *h)
+{
+    const struct rv_insn *slot = rv_fast_find(h, h->pc);
+
+    if (!slot && !enter_page(h))
+        return RV_FAST_TRAP;
+    if (!slot)
+        slot = rv_fast_find(h, h->pc);
+    return slot ? rv_fast_run(h, slot) : RV_FAST_STEP;
+}
+
+/* A part of the budget only, so that what is hot is noticed. */
+static enum rv_fast_exit run_slice(struct rv_hart *h)
+{
+    int64_t slice = rv_compiled_slice(h);
+    int64_t rest = h->budget > slice ? h->budget - slice : 0;
+    enum rv_fast_exit exit;
+
+    h->budget -= rest; /* rv_instret() stays the same */
+    h->instret_base -= (uint64_t)rest;
+    exit = run_interpreted(h);
+    if (exit == RV_FAST_POLL && h->budget <= 0)
+        rv_compiled_heat(h);
+    h->budget += rest;
+    h->instret_base += (uint64_t)rest;
+    return exit;
+}
+
+static enum rv_fast_exit run_compiled(struct rv_hart *h, const void *entry)
+{
+    switch ((enum rv_left)rv_compiled_run(h, entry)) {
+    case RV_LEFT_UNKNOWN:
+        if (!rv_compiled_look(h))
+            rv_compiled_heat(h);
+        return RV_FAST_POLL;
+    case RV_LEFT_STEP: return RV_FAST_STEP;
+    case RV_LEFT_TRAP: return RV_FAST_TRAP;
+    case RV_LEFT_POLL: break;
+    }
+    return RV_FAST_POLL;
+}
+
+/* The slot of a region's head is marked in every space, but the region may not be valid, or
+ * not be there, in this one: then the slot is decoded again. */
+static enum rv_fast_exit run_tiered(struct rv_hart *h)
+{
+    const void *entry = rv_compiled_find(h);
+    enum rv_fast_exit exit;
+
+    if (entry)
+        return run_compiled(h, entry);
+    exit = run_slice(h);
+    if (exit != RV_FAST_COMPILED)
+        return exit;
+    if (!rv_compiled_find(h) && !rv_compiled_look(h))
+        rv_fast_forget(rv_fast_find(h, h->pc));
+    return RV_FAST_POLL;
+}
+
 static enum rv_fast_exit run_once(struct rv_hart *h)
 {
-    const struct rv_insn *slot = NULL;
-
     rv_code_cache_settle(h);
-    if (!want_step(h)) {
-        slot = rv_fast_find(h, h->pc);
-        if (!slot && !enter_page(h))
-            return RV_FAST_TRAP;
-        if (!slot)
-            slot = rv_fast_find(h, h->pc);
-    }
-    return slot ? rv_fast_run(h, slot) : RV_FAST_STEP;
+    if (want_step(h))
+        return RV_FAST_STEP;
+    return h->compiled ? run_tiered(h) : run_interpreted(h);
 }
 
 static bool must_return(const struct rv_hart *h)

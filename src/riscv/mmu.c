@@ -9,6 +9,7 @@
  * were seen; on a hit all entries of that region go. */
 #include "riscv/mmu.h"
 
+#include "riscv/compiled.h"
 #include "riscv/pmp.h"
 #include "riscv/priv_int.h"
 #include "riscv/walk.h"
@@ -43,6 +44,7 @@ static void clear_space(struct rv_hart *h, unsigned n)
     memset(&h->spaces[n], 0xff, sizeof h->spaces[n]); /* every tag RV_TLB_INVALID */
     tag->is_touched = tag->has_larger = false;
     memset(tag->supers, 0, sizeof tag->supers);
+    rv_compiled_forget_space(h, n);
 }
 
 static uint64_t filter_bit(uint64_t address, unsigned shift)
@@ -76,9 +78,12 @@ static void drop_address(struct rv_hart *h, unsigned n, uint64_t address)
     const struct rv_space_tag *tag = &h->space_tags[n];
 
     drop_page(&h->spaces[n], address);
+    rv_compiled_forget_page(h, n, address);
     for (unsigned size = 0; size < ARRAY_LEN(super_shift); size++)
-        if (tag->supers[size] & filter_bit(address, super_shift[size]))
+        if (tag->supers[size] & filter_bit(address, super_shift[size])) {
             drop_region(&h->spaces[n], address, super_shift[size]);
+            rv_compiled_forget_space(h, n);
+        }
 }
 
 /* Spaces that do not translate hold nothing that a fence could mean. Global mappings
@@ -129,6 +134,7 @@ void rv_mmu_forget_code(struct rv_hart *h)
     for (unsigned n = 0; n < RV_SPACES; n++)
         if (h->space_tags[n].is_touched)
             memset(h->spaces[n].fetch, 0xff, sizeof h->spaces[n].fetch);
+    rv_compiled_forget_all(h);
 }
 
 /* Choosing spaces. */
@@ -190,6 +196,7 @@ void rv_mmu_select(struct rv_hart *h)
     bits |= h->mstatus & MSTATUS_MXR ? RV_VIEW_MXR : 0;
     h->data = choose_for(h, mode, bits);
     h->code = choose_for(h, (enum rv_mode)h->mode, 0);
+    rv_compiled_select(h);
 }
 
 /* Translating. */
@@ -292,6 +299,15 @@ static bool locate(struct rv_hart *h, uint64_t address, unsigned size, enum rv_a
         return translate(h, h->data, address, size, access, place);
     *place = (struct place){.host = (uint8_t *)(address + entry->addend)};
     return true;
+}
+
+bool rv_mmu_fill(struct rv_hart *h, uint64_t address, enum rv_access access)
+{
+    const struct rv_tlb_entry *entry = rv_tlb_slot(h->data, address);
+    struct place place;
+
+    return locate(h, address, 1, access, &place) &&
+           (access == RV_READ ? entry->read : entry->write) == PAGE_OF(address);
 }
 
 /* Accesses. */

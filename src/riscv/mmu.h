@@ -24,6 +24,11 @@ static inline struct rv_tlb_entry *rv_tlb_slot(struct rv_space *space, uint64_t 
 bool rv_load(struct rv_hart *h, uint64_t address, unsigned size, uint64_t *value);
 bool rv_store(struct rv_hart *h, uint64_t address, unsigned size, uint64_t value);
 
+/* Makes a TLB entry for a plain access to come, if that page can have one. False: a fault, a
+ * device, or a store to a page of code; nothing of the guest has changed, and no trap is
+ * recorded that anybody may use. */
+bool rv_mmu_fill(struct rv_hart *h, uint64_t address, enum rv_access access);
+
 /* Host address of a naturally aligned operand in RAM, checked for `access` (RV_WRITE
  * means read and write, faults as a store/AMO does); for AMO, LR/SC and cbo.zero. False: trap
  * recorded (access fault when there is no RAM). *is_code: the caller must call ram_mark_written
