@@ -85,6 +85,11 @@ COSM_API void cosm_machine_free(cosm_machine *machine);
  *   "harts"      1 to 8, default 1
  *   "clock"      "host" or "insn": guest time from instructions, runs are identical
  *   "seed"       number: the guest's entropy with clock "insn"
+ *   "net"        "none", "user" (behind a NAT; the default with clock "host") or
+ *                "user+host": there 10.0.2.2 also reaches the host's own 127.0.0.1
+ *   "publish"    "[IP:]HOST:GUEST[/udp]": a port of the host leads to one of the guest;
+ *                each call adds one, up to 64; without IP for the host itself alone
+ *   "pcap"       file: record the network's frames, as pcapng
  *   "console"    "serial", "virtio" or "none"
  *   "signature"  file: memory from begin_signature to end_signature, at the end
  *   "trace"      names with commas between, to the log at level debug
@@ -120,11 +125,11 @@ COSM_API cosm_status cosm_machine_log(cosm_machine *machine, cosm_log *log, void
  * not done; done twice it is a no-op. After a failure the machine is as before, may be
  * set differently and loaded again. Returns COSM_OK, or
  *   COSM_NOT_FOUND    a file or image that is not there
- *   COSM_PERMISSION   a file that may not be read or written
+ *   COSM_PERMISSION   a file that may not be read or written; a port that needs rights
  *   COSM_BAD_IMAGE    a file that is malformed or cut off
  *   COSM_UNSUPPORTED  something that cosm does not run, or not in this build
  *   COSM_BAD_ARG      nothing to run; settings that exclude each other
- *   COSM_BUSY         a disk that another process writes
+ *   COSM_BUSY         a disk that another process writes; a port that is taken
  *   COSM_NO_MEMORY, COSM_IO */
 COSM_API cosm_status cosm_machine_load(cosm_machine *machine, struct cosm_error *err);
 

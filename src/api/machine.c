@@ -24,6 +24,9 @@ struct cosm_machine {
     struct value thing;
     struct value disks[MACHINE_DISKS_MAX];
     unsigned disk_count;
+    struct value publishes[MACHINE_PUBLISHES_MAX];
+    const char *publish_texts[MACHINE_PUBLISHES_MAX]; /* the same, for machine_config */
+    unsigned publish_count;
     int console_in, console_out; /* borrowed; -1: none */
     cosm_log *log;
     void *log_ctx;
@@ -66,6 +69,8 @@ void cosm_machine_free(cosm_machine *machine)
         value_clear(&machine->host, &machine->values[n]);
     for (unsigned n = 0; n < machine->disk_count; n++)
         value_clear(&machine->host, &machine->disks[n]);
+    for (unsigned n = 0; n < machine->publish_count; n++)
+        value_clear(&machine->host, &machine->publishes[n]);
     value_clear(&machine->host, &machine->thing);
     MEM_FREE(&host, machine);
 }
@@ -130,6 +135,23 @@ static cosm_status add_disk(cosm_machine *machine, const char *text, struct cosm
     return status;
 }
 
+static cosm_status add_publish(cosm_machine *machine, const char *text, struct cosm_error *err)
+{
+    unsigned place = machine->publish_count;
+    cosm_status status = machine_check_publish(text, err);
+
+    if (status == COSM_OK && place == MACHINE_PUBLISHES_MAX)
+        status = cosm_fail(err, COSM_BAD_ARG, "publish: '%s' is one too many: want at most %d",
+                           text, MACHINE_PUBLISHES_MAX);
+    if (status == COSM_OK)
+        status = value_set(machine, &machine->publishes[place], text, strlen(text), 0, err);
+    if (status != COSM_OK)
+        return status;
+    machine->publish_texts[place] = machine->publishes[place].text;
+    machine->publish_count++;
+    return COSM_OK;
+}
+
 static cosm_status unknown_key(const char *key, struct cosm_error *err)
 {
     return cosm_fail(err, COSM_BAD_ARG, "unknown setting '%s': see cosm_machine_set in cosm.h",
@@ -154,6 +176,8 @@ cosm_status cosm_machine_set(cosm_machine *machine, const char *key, const char 
         return status;
     if (option->id == OPTION_run_disk)
         return add_disk(machine, text, err);
+    if (option->id == OPTION_run_publish)
+        return add_publish(machine, text, err);
     return value_set(machine, &machine->values[option->id], text, strlen(text), number, err);
 }
 
@@ -301,6 +325,19 @@ static cosm_status check_role(cosm_machine *machine, const char *path, bool is_f
     return status;
 }
 
+/* Without a word about it a guest has a network where there can be one. */
+static enum machine_net choose_net(const cosm_machine *machine)
+{
+    const struct value *net = &machine->values[OPTION_run_net];
+    bool is_wanted = machine->publish_count > 0 || machine->values[OPTION_run_pcap].text;
+
+    if (net->text)
+        return (enum machine_net)net->number;
+    if (machine->values[OPTION_run_clock].number == MACHINE_CLOCK_INSN)
+        return MACHINE_NET_NONE;
+    return machine_has_net() || is_wanted ? MACHINE_NET_USER : MACHINE_NET_NONE;
+}
+
 static void fill_config(cosm_machine *machine, struct machine_config *config)
 {
     const struct value *values = machine->values;
@@ -318,6 +355,10 @@ static void fill_config(cosm_machine *machine, struct machine_config *config)
         .append = values[OPTION_run_append].text,
         .firmware = values[OPTION_run_firmware].text,
         .dtb = values[OPTION_run_dtb].text,
+        .net = choose_net(machine),
+        .publishes = machine->publish_texts,
+        .publish_count = machine->publish_count,
+        .pcap = values[OPTION_run_pcap].text,
         .signature = values[OPTION_run_signature].text,
         .disk_count = machine->disk_count,
     };
@@ -331,6 +372,8 @@ _Static_assert(MACHINE_CLOCK_HOST == 0 && MACHINE_CLOCK_INSN == 1, "clock: host|
 _Static_assert(MACHINE_CONSOLE_SERIAL == 0 && MACHINE_CONSOLE_VIRTIO == 1 &&
                    MACHINE_CONSOLE_NONE == 2,
                "console: serial|virtio|none");
+_Static_assert(MACHINE_NET_NONE == 0 && MACHINE_NET_USER == 1 && MACHINE_NET_USER_HOST == 2,
+               "net: none|user|user+host");
 _Static_assert(LOG_ERROR == 0 && LOG_WARN == 1 && LOG_INFO == 2 && LOG_DEBUG == 3,
                "log-level: error|warn|info|debug");
 

@@ -10,6 +10,7 @@
 #include "dev/virtio_blk.h"
 #include "dev/virtio_console.h"
 #include "dev/virtio_mmio.h"
+#include "dev/virtio_net.h"
 #include "dev/virtio_rng.h"
 #include "machine/machine_int.h"
 #include "riscv/priv.h"
@@ -25,9 +26,14 @@
 #define RTC_IRQ    11u
 #define VIRTIO_IRQ 1u /* of slot 0 */
 
-/* Disks fill the slots from 0 up, as xv6 expects its only one there. */
-#define CONSOLE_SLOT (VIRTIO_SLOTS - 2)
-#define RNG_SLOT     (VIRTIO_SLOTS - 1)
+/* Disks fill the slots from 0 up, as xv6 expects its only one there; the others from the last
+ * down. */
+#define RNG_SLOT (VIRTIO_SLOTS - 1)
+#define NO_SLOT  VIRTIO_SLOTS
+
+struct slots {
+    unsigned console, nic;
+};
 
 /* --- what devices ask of the board ------------------------------------------------ */
 
@@ -292,22 +298,51 @@ static cosm_status add_disk(struct machine *machine, unsigned slot, const struct
     return add_virtio(machine, slot, &class_virtio_blk, &options, NULL, err);
 }
 
-static cosm_status add_slot(struct machine *machine, unsigned slot,
-                            const struct machine_config *config, struct cosm_error *err)
+static cosm_status add_console(struct machine *machine, unsigned slot, struct cosm_error *err)
 {
     struct virtio_console_options console = {.out = console_stream(machine)};
-    cosm_status status;
+    cosm_status status =
+        add_virtio(machine, slot, &class_virtio_console, &console, &machine->virtio_console, err);
 
+    machine->console.device = machine->virtio_console;
+    return status;
+}
+
+static cosm_status add_nic(struct machine *machine, unsigned slot, struct cosm_error *err)
+{
+    /* Each machine has a network of its own, so all may have the same address. */
+    struct virtio_net_options nic = {machine->net, {0x52, 0x54, 0x00, 0x12, 0x34, 0x56}};
+
+    return add_virtio(machine, slot, &class_virtio_net, &nic, &machine->nic, err);
+}
+
+static cosm_status choose_slots(const struct machine *machine, const struct machine_config *config,
+                                struct slots *slots, struct cosm_error *err)
+{
+    unsigned next = RNG_SLOT;
+
+    slots->console = config->console == MACHINE_CONSOLE_VIRTIO ? --next : NO_SLOT;
+    slots->nic = machine->net ? --next : NO_SLOT;
+    if (next >= config->disk_count)
+        return COSM_OK;
+    return cosm_fail(err, COSM_BAD_ARG,
+                     "%u disks, a network and a virtio console: the board has places for %u such "
+                     "devices; go without one (--net none, --console serial)",
+                     config->disk_count, RNG_SLOT);
+}
+
+static cosm_status add_slot(struct machine *machine, unsigned slot, const struct slots *slots,
+                            const struct machine_config *config, struct cosm_error *err)
+{
     if (slot < config->disk_count)
         return add_disk(machine, slot, &config->disks[slot], err);
     if (slot == RNG_SLOT)
         return add_virtio(machine, slot, &class_virtio_rng, NULL, NULL, err);
-    if (slot != CONSOLE_SLOT || config->console != MACHINE_CONSOLE_VIRTIO)
-        return add_virtio(machine, slot, &class_virtio_mmio, NULL, NULL, err);
-    status =
-        add_virtio(machine, slot, &class_virtio_console, &console, &machine->virtio_console, err);
-    machine->console.device = machine->virtio_console;
-    return status;
+    if (slot == slots->console)
+        return add_console(machine, slot, err);
+    if (slot == slots->nic)
+        return add_nic(machine, slot, err);
+    return add_virtio(machine, slot, &class_virtio_mmio, NULL, NULL, err);
 }
 
 cosm_status board_open(struct machine *machine, const struct machine_config *config,
@@ -320,14 +355,19 @@ cosm_status board_open(struct machine *machine, const struct machine_config *con
                              .access_max = 8,
                              .ops = {read_rom, write_rom},
                              .state = machine};
+    struct slots slots;
     cosm_status status = bus_add(&machine->bus, &rom, err);
 
+    if (status == COSM_OK)
+        status = board_open_net(machine, config, err);
+    if (status == COSM_OK)
+        status = choose_slots(machine, config, &slots, err);
     if (status == COSM_OK)
         status = add_interrupts(machine, err);
     if (status == COSM_OK)
         status = add_simple(machine, err);
     for (unsigned slot = 0; slot < VIRTIO_SLOTS && status == COSM_OK; slot++)
-        status = add_slot(machine, slot, config, err);
+        status = add_slot(machine, slot, &slots, config, err);
     return status;
 }
 
@@ -338,6 +378,7 @@ void board_close(struct machine *machine)
         device_close(machine->devices[--machine->device_count]);
     for (unsigned n = 0; n < MACHINE_DISKS_MAX; n++)
         block_close(machine->disks[n]);
+    net_close(machine->net);
 }
 
 void board_reset(struct machine *machine)
@@ -354,6 +395,23 @@ void board_drain(struct machine *machine)
         if (machine->devices[n]->class->drain)
             machine->devices[n]->class->drain(machine->devices[n]->state);
     pthread_mutex_unlock(&machine->bus.lock);
+}
+
+void board_pause(struct machine *machine, bool is_paused)
+{
+    for (unsigned n = 0; n < machine->device_count; n++)
+        device_pause(machine->devices[n], is_paused);
+}
+
+bool board_listens(struct machine *machine)
+{
+    bool listens = false;
+
+    pthread_mutex_lock(&machine->bus.lock);
+    if (machine->nic)
+        listens = virtio_net_listens(machine->nic->state);
+    pthread_mutex_unlock(&machine->bus.lock);
+    return listens;
 }
 
 void board_resize_console(struct machine *machine, unsigned columns, unsigned rows)

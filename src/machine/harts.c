@@ -98,8 +98,10 @@ static void judge(void *ctx)
 
 static void end_if_stuck(struct machine *machine)
 {
-    struct judgement judgement = {
-        .machine = machine, .may_have_input = guest_console_may_have_input(&machine->console)};
+    struct judgement judgement = {.machine = machine,
+                                  .may_have_input =
+                                      guest_console_may_have_input(&machine->console) ||
+                                      board_listens(machine)};
 
     vcpu_stop(&machine->group, UINT64_MAX, NULL, judge, &judgement);
     if (judgement.is_stuck)

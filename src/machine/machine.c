@@ -179,10 +179,12 @@ static void run_once(struct machine *machine, uint64_t deadline_ns)
     for (unsigned n = 0; n < machine->group.count; n++)
         atomic_fetch_and(&machine->group.vcpus[n]->request, ~VCPU_EXIT);
     clock_resume(&machine->clock);
+    board_pause(machine, false);
     if (machine->clock_kind == MACHINE_CLOCK_INSN)
         harts_run_in_turn(machine, deadline_ns);
     else
         harts_run_threads(machine, deadline_ns);
+    board_pause(machine, true);
     clock_pause(&machine->clock);
 }
 

@@ -56,6 +56,10 @@ struct machine_config {
     const char *dtb;      /* instead of the generated one */
     struct machine_disk disks[MACHINE_DISKS_MAX];
     unsigned disk_count;
+    enum machine_net net;         /* UNSUPPORTED without its library */
+    const char *const *publishes; /* ports of the host for the guest: [IP:]HOST:GUEST[/udp] */
+    unsigned publish_count;       /* at most MACHINE_PUBLISHES_MAX */
+    const char *pcap;             /* record the network's frames here */
     /* riscv-arch-test: write begin_signature..end_signature here at the end. */
     const char *signature;
 };
@@ -73,6 +77,11 @@ struct machine_result {
     unsigned code;
     uint64_t instructions; /* retired, all harts */
 };
+
+/* True when there can be MACHINE_NET_USER here: it needs a library. */
+bool machine_has_net(void);
+/* BAD_ARG when `text` is none that `publishes` may have. */
+cosm_status machine_check_publish(const char *text, struct cosm_error *err);
 
 /* Makes the machine and loads everything. Errors name the file and what to do. */
 cosm_status machine_open(struct machine **out, struct host *host,

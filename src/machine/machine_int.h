@@ -2,6 +2,7 @@
  *
  *   machine.c  open, close, run: the main thread, resets, the end
  *   board.c    memory map, devices, interrupt wiring
+ *   board_net.c  the network card and what it is plugged into
  *   boot.c     what is loaded where, and where each hart starts
  *   dtb.c      the device tree
  *   harts.c    host threads, or turns; sleeping, being stuck
@@ -20,6 +21,7 @@
 #include "machine/console.h"
 #include "machine/loader.h"
 #include "machine/machine.h"
+#include "net/net.h"
 #include "riscv/hart.h"
 
 #define HARTS_MAX     8u
@@ -148,7 +150,8 @@ struct machine {
     unsigned disk_count;
     struct device *devices[DEVICES_MAX]; /* in the order of the device tree */
     unsigned device_count;
-    struct device *plic, *virtio_console;
+    struct net *net;
+    struct device *plic, *virtio_console, *nic; /* nic: NULL without a network */
     uint32_t aclint_interrupts[4 * HARTS_MAX], plic_interrupts[4 * HARTS_MAX];
     struct alarm alarms[DEVICES_MAX]; /* by the device's place in devices */
 
@@ -164,10 +167,18 @@ cosm_status board_open(struct machine *machine, const struct machine_config *con
 void board_close(struct machine *machine);
 void board_reset(struct machine *machine); /* no hart runs */
 void board_resize_console(struct machine *machine, unsigned columns, unsigned rows);
+/* The guest stops, or goes on: meanwhile nothing comes in from outside. */
+void board_pause(struct machine *machine, bool is_paused);
+/* True when the network may wake the guest. */
+bool board_listens(struct machine *machine);
 /* Finishes what devices have in flight; under vcpu_stop. */
 void board_drain(struct machine *machine);
 /* Rings alarms that are due, each once; how long (clock_until_wall) until the next one. */
 uint64_t board_alarms(struct machine *machine);
+
+/* board_net.c: opens machine->net, when there is to be one. */
+cosm_status board_open_net(struct machine *machine, const struct machine_config *config,
+                           struct cosm_error *err);
 
 /* Phandles of the device tree. */
 #define PHANDLE_CPU(hart)  (1 + 2 * (hart))

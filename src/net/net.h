@@ -91,7 +91,7 @@ struct net_user_options {
     unsigned forward_count;
 };
 
-/* True when this build has the user-mode network. */
+/* True when there is a user-mode network: cosm was built with it, and this host has the library. */
 bool net_has_user(void);
 
 /* A network of the guest's own, 10.0.2.0/24 and fec0::/64, behind a NAT made of this process's
@@ -100,7 +100,7 @@ bool net_has_user(void);
  *   COSM_BUSY         a port is taken
  *   COSM_PERMISSION   a port that this user may not listen at
  *   COSM_BAD_ARG      an address that the host does not have
- *   COSM_UNSUPPORTED  built without libslirp
+ *   COSM_UNSUPPORTED  built without libslirp, or the host lacks it
  *   COSM_NO_MEMORY, COSM_IO */
 cosm_status net_open_user(struct net **out, struct host *host,
                           const struct net_user_options *options, struct cosm_error *err);

@@ -14,7 +14,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <slirp/libslirp.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -24,6 +23,7 @@
 #include "base/status.h"
 #include "net/frame.h"
 #include "net/net.h"
+#include "net/slirp_lib.h"
 
 #define TIMERS_MAX  4u
 #define NS_PER_MS   1000000u
@@ -42,6 +42,7 @@ struct timer {
 
 struct user_net {
     struct net net; /* first */
+    struct slirp_lib lib;
     Slirp *slirp;
     struct timer timers[TIMERS_MAX];
     int flows, flows_max; /* sockets beside the listening ones */
@@ -208,7 +209,7 @@ static void user_send(struct net *net, const uint8_t *frame, size_t bytes)
     if (!may_pass(user, frame, bytes))
         return;
     pthread_mutex_lock(&library_lock);
-    slirp_input(user->slirp, frame, (int)bytes);
+    user->lib.slirp_input(user->slirp, frame, (int)bytes);
     pthread_mutex_unlock(&library_lock);
 }
 
@@ -266,7 +267,7 @@ static void user_prepare(struct net *net, bool may_receive, uint32_t *timeout_ms
 
     user->may_receive = may_receive;
     pthread_mutex_lock(&library_lock);
-    slirp_pollfds_fill(user->slirp, timeout_ms, watch, user);
+    user->lib.slirp_pollfds_fill(user->slirp, timeout_ms, watch, user);
     pthread_mutex_unlock(&library_lock);
     for (unsigned n = 0; n < TIMERS_MAX; n++) {
         const struct timer *timer = &user->timers[n];
@@ -291,7 +292,7 @@ static void user_serve(struct net *net)
         timer->at_ms = INT64_MAX;
         timer->call(timer->ctx);
     }
-    slirp_pollfds_poll(user->slirp, 0, revents, user);
+    user->lib.slirp_pollfds_poll(user->slirp, 0, revents, user);
     pthread_mutex_unlock(&library_lock);
 }
 
@@ -366,7 +367,7 @@ static cosm_status add_forward(struct user_net *user, const struct net_forward *
     if (forward->is_ipv6)
         flags |= SLIRP_HOSTFWD_V6ONLY;
     if (host_fault(user->net.host) ||
-        slirp_add_hostxfwd(user->slirp, &host.any, bytes, &guest.any, bytes, flags) < 0)
+        user->lib.slirp_add_hostxfwd(user->slirp, &host.any, bytes, &guest.any, bytes, flags) < 0)
         return cannot_forward(forward, errno, err);
     return COSM_OK;
 }
@@ -391,7 +392,7 @@ static cosm_status add_forwards(struct user_net *user, const struct net_user_opt
         status = add_forward(user, &options->forwards[n], err);
     /* There are no other sockets yet. */
     if (status == COSM_OK)
-        slirp_pollfds_fill(user->slirp, &timeout_ms, note_listener, user);
+        user->lib.slirp_pollfds_fill(user->slirp, &timeout_ms, note_listener, user);
     user->flows = 0;
     return status;
 }
@@ -406,7 +407,7 @@ static void user_close(struct net *net)
 
     if (user->slirp) {
         pthread_mutex_lock(&library_lock);
-        slirp_cleanup(user->slirp);
+        user->lib.slirp_cleanup(user->slirp);
         pthread_mutex_unlock(&library_lock);
         host_live(host, -1);
     }
@@ -457,10 +458,13 @@ static cosm_status open_slirp(struct user_net *user, const struct net_user_optio
                               struct cosm_error *err)
 {
     SlirpConfig config = config_of(options);
+    cosm_status status = slirp_lib_open(&user->lib, user->net.host, err);
 
+    if (status != COSM_OK)
+        return status;
     user->flows_max = flow_limit();
     if (!host_fault(user->net.host))
-        user->slirp = slirp_new(&config, &callbacks, user);
+        user->slirp = user->lib.slirp_new(&config, &callbacks, user);
     if (!user->slirp)
         return cosm_fail(err, COSM_NO_MEMORY, "network: libslirp does not start");
     host_live(user->net.host, 1);
@@ -469,7 +473,10 @@ static cosm_status open_slirp(struct user_net *user, const struct net_user_optio
 
 bool net_has_user(void)
 {
-    return true;
+    struct host host = {0};
+    struct slirp_lib lib;
+
+    return slirp_lib_open(&lib, &host, NULL) == COSM_OK;
 }
 
 cosm_status net_open_user(struct net **out, struct host *host,
