@@ -172,6 +172,11 @@ cosm_status mir_allocate(struct mir *mir, const struct mir_registers *registers,
                          struct cosm_error *err);
 void mir_allocation_fini(struct mir_allocation *allocation, struct host *host);
 
+/* As text: `where` may be NULL, `name` (of an op) too. Owned by the caller: free with strlen + 1.
+ * NULL when memory is out. */
+char *mir_print(const struct mir *mir, const struct mir_allocation *where,
+                const char *(*name)(uint16_t op));
+
 /* Runs the allocated program symbolically over all paths: each operand, exit value and block
  * parameter must hold the vreg it names. BAD_ARG names the first that does not. */
 cosm_status mir_check(const struct mir *mir, const struct mir_allocation *allocation,
