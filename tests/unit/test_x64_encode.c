@@ -67,7 +67,7 @@ static const char *ptr_name(unsigned bytes)
 
 static void mem_text(char *to, size_t room, const struct x64_mem *m, uint32_t end)
 {
-    char base[16] = "", index[24] = "", disp[24] = "", name[16];
+    char base[16] = "", index[40] = "", disp[24] = "", name[16];
     int64_t value = m->disp;
 
     if (m->base == X64_NO_REG && m->index == X64_NO_REG) {
