@@ -355,6 +355,10 @@ static void fill_config(cosm_machine *machine, struct machine_config *config)
         .append = values[OPTION_run_append].text,
         .firmware = values[OPTION_run_firmware].text,
         .dtb = values[OPTION_run_dtb].text,
+        .engine = (enum machine_engine)values[OPTION_run_engine].number,
+        .compile = (enum machine_compile)values[OPTION_run_compile].number,
+        .code_cache_bytes = values[OPTION_run_code_cache].number,
+        .compile_after = (unsigned)values[OPTION_run_compile_after].number,
         .net = choose_net(machine),
         .publishes = machine->publish_texts,
         .publish_count = machine->publish_count,
@@ -377,6 +381,11 @@ _Static_assert(MACHINE_NET_NONE == 0 && MACHINE_NET_USER == 1 && MACHINE_NET_USE
 _Static_assert(LOG_ERROR == 0 && LOG_WARN == 1 && LOG_INFO == 2 && LOG_DEBUG == 3,
                "log-level: error|warn|info|debug");
 
+_Static_assert(MACHINE_ENGINE_AUTO == 0 && MACHINE_ENGINE_INTERP == 1 && MACHINE_ENGINE_JIT == 2,
+               "engine: auto|interp|jit");
+_Static_assert(MACHINE_COMPILE_BACKGROUND == 0 && MACHINE_COMPILE_SYNC == 1 &&
+                   MACHINE_COMPILE_OFF == 2,
+               "compile: background|sync|off");
 /* Found out before the guest runs, not after an hour. */
 static cosm_status check_signature(cosm_machine *machine, const char *path, struct cosm_error *err)
 {

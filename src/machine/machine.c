@@ -7,6 +7,7 @@
 
 #include "base/os.h"
 #include "base/status.h"
+#include "riscv/compiled.h"
 
 /* --- the end -------------------------------------------------------------------- */
 
@@ -332,6 +333,57 @@ static cosm_status open_harts(struct machine *machine, struct cosm_error *err)
     return status;
 }
 
+#define CODE_CACHE_DEFAULT (64ull << 20)
+
+static cosm_status attach_compiled(struct machine *machine, const struct machine_config *config,
+                                   struct cosm_error *err)
+{
+    struct rv_compiled_options options = {
+        .compile = {.mode = (enum compile_mode)config->compile,
+                    .jit = {.cache_bytes = config->code_cache_bytes ? config->code_cache_bytes
+                                                                    : CODE_CACHE_DEFAULT}},
+        .threshold = config->compile_after,
+    };
+    cosm_status status;
+
+#ifdef COSM_STRESS
+    options.compile.mode = COMPILE_SYNC;
+    options.compile.jit.cache_bytes = 256u << 10;
+    options.compile.jit.seed = 1;
+    options.compile.jit.is_checked = true;
+    options.fail_every = 7;
+#endif
+    status = rv_compiled_open(&machine->compiled, machine->host, &machine->ram, &machine->group,
+                              &options, err);
+    for (unsigned n = 0; n < machine->open_harts && status == COSM_OK; n++)
+        status = rv_compiled_attach(machine->compiled, &machine->harts[n], err);
+    return status;
+}
+_Static_assert((int)COMPILE_BACKGROUND == MACHINE_COMPILE_BACKGROUND &&
+                   (int)COMPILE_SYNC == MACHINE_COMPILE_SYNC,
+               "one is cast to the other");
+
+/* A host that cannot compile is no error unless compiling was asked for. */
+static cosm_status open_compiled(struct machine *machine, const struct machine_config *config,
+                                 struct cosm_error *err)
+{
+    bool is_wanted = config->engine == MACHINE_ENGINE_JIT;
+    cosm_status status;
+
+    if (config->engine == MACHINE_ENGINE_INTERP || config->compile == MACHINE_COMPILE_OFF)
+        return COSM_OK;
+    if (config->clock == MACHINE_CLOCK_INSN)
+        return is_wanted ? cosm_fail(err, COSM_UNSUPPORTED,
+                                     "engine jit with clock insn: compiled code does not keep that "
+                                     "clock yet; want engine interp or auto")
+                         : COSM_OK;
+    status = attach_compiled(machine, config, err);
+    if (status == COSM_OK || is_wanted || status == COSM_NO_MEMORY)
+        return status;
+    host_log(machine->host, LOG_INFO, "guest code is interpreted: %s", err ? err->text : "");
+    return COSM_OK;
+}
+
 static cosm_status open_parts(struct machine *machine, const struct machine_config *config,
                               struct cosm_error *err)
 {
@@ -349,6 +401,8 @@ static cosm_status open_parts(struct machine *machine, const struct machine_conf
                                     config->console_out, err);
     if (status == COSM_OK)
         status = open_harts(machine, err);
+    if (status == COSM_OK)
+        status = open_compiled(machine, config, err);
     if (status == COSM_OK)
         status = board_open(machine, config, err);
     if (status == COSM_OK)
@@ -413,6 +467,9 @@ void machine_close(struct machine *machine)
     host = machine->host;
     board_close(machine);
     guest_console_close(&machine->console);
+    for (unsigned n = 0; n < machine->open_harts; n++)
+        rv_compiled_detach(&machine->harts[n]);
+    rv_compiled_close(machine->compiled);
     vcpu_group_close(&machine->group);
     for (unsigned n = 0; n < machine->open_harts; n++)
         rv_hart_close(&machine->harts[n]);

@@ -16,6 +16,8 @@
 struct machine;
 
 enum machine_clock { MACHINE_CLOCK_HOST, MACHINE_CLOCK_INSN };
+enum machine_engine { MACHINE_ENGINE_AUTO, MACHINE_ENGINE_INTERP, MACHINE_ENGINE_JIT };
+enum machine_compile { MACHINE_COMPILE_BACKGROUND, MACHINE_COMPILE_SYNC, MACHINE_COMPILE_OFF };
 enum machine_console { MACHINE_CONSOLE_SERIAL, MACHINE_CONSOLE_VIRTIO, MACHINE_CONSOLE_NONE };
 
 #define MACHINE_DISKS_MAX     6
@@ -44,6 +46,11 @@ struct machine_config {
     unsigned harts;     /* default 1; 1..8 */
     enum machine_clock clock;
     uint64_t seed; /* entropy with MACHINE_CLOCK_INSN */
+    /* AUTO: compiles where the host can, and not with MACHINE_CLOCK_INSN. JIT: fails there. */
+    enum machine_engine engine;
+    enum machine_compile compile;
+    uint64_t code_cache_bytes; /* default 64 MiB */
+    unsigned compile_after;    /* how hot; 1: everything that is jumped to */
     enum machine_console console;
     int console_in, console_out; /* descriptors, borrowed until machine_close; -1: none */
 

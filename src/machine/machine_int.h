@@ -142,6 +142,7 @@ struct machine {
     unsigned hart_count;
     struct rv_hart *harts;
     unsigned open_harts;
+    struct rv_compiled *compiled; /* NULL: everything is interpreted */
     struct hart_thread threads[HARTS_MAX];
     atomic_uint idle_harts; /* asleep without a deadline */
     pthread_mutex_t tohost_lock;
