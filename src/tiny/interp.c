@@ -17,6 +17,10 @@ uint64_t *tiny_cell(struct tiny *t, const struct tiny_insn *i)
 
     if (i->mode == TINY_FAR)
         number = t->cells[number];
+#ifdef COSM_PLANTED_BUGS /* order: looks into the cell before it knows that it is there */
+    if (t->program->cells[number] || number < TINY_CELLS)
+        return &t->cells[number];
+#endif
     if (number < TINY_CELLS)
         return &t->cells[number];
     trap(t, TINY_TRAP_CELL, number);

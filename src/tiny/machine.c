@@ -16,6 +16,12 @@
 #define SLICE          1000000 /* instructions between two looks at the clock */
 #define LINE_MAX_BYTES 64u
 
+#ifdef COSM_PLANTED_BUGS /* length: forgets the 0 behind the line */
+#define LINE_ROOM (LINE_MAX_BYTES + 1)
+#else
+#define LINE_ROOM LINE_MAX_BYTES
+#endif
+
 cosm_status tiny_open(struct tiny **out, struct host *host, const struct tiny_config *config,
                       struct cosm_error *err)
 {
@@ -124,7 +130,7 @@ static enum input read_line(struct tiny *t, char line[LINE_MAX_BYTES], uint64_t 
         if (got <= 0)
             break;
         has_any = true;
-        if (next != '\n' && bytes < LINE_MAX_BYTES - 1)
+        if (next != '\n' && bytes < LINE_ROOM - 1)
             line[bytes++] = next;
     }
     line[bytes] = 0;
