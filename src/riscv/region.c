@@ -334,6 +334,117 @@ static void link_edges(struct finder *finder)
     }
 }
 
+/* ---- loops with one entry ---- */
+
+/* Scratch for dominators, by instruction. */
+struct flow_graph {
+    struct rv_region_insn *insns;
+    uint16_t order[RV_REGION_INSNS]; /* reverse postorder */
+    uint16_t place[RV_REGION_INSNS]; /* in it */
+    uint16_t idom[RV_REGION_INSNS];  /* NOT_YET: not known */
+    uint32_t count;
+};
+#define NOT_YET UINT16_MAX
+
+static void find_order(struct flow_graph *graph, uint32_t count)
+{
+    uint16_t stack[RV_REGION_INSNS], depth = 0, at = (uint16_t)count;
+    uint8_t seen[RV_REGION_INSNS] = {0}; /* 1: entered; 2: `taken` seen; 3: both */
+
+    stack[depth++] = 0;
+    seen[0] = 1;
+    while (depth > 0) {
+        uint16_t index = stack[depth - 1];
+        uint32_t to = RV_REGION_OUT;
+
+        if (seen[index] == 1)
+            to = graph->insns[index].taken;
+        else if (seen[index] == 2)
+            to = graph->insns[index].next;
+        else
+            graph->order[--at] = stack[--depth];
+        seen[index]++;
+        if (to != RV_REGION_OUT && !seen[to]) {
+            seen[to] = 1;
+            stack[depth++] = (uint16_t)to;
+        }
+    }
+    graph->count = count - at; /* all are reachable, so at is 0 */
+    memmove(graph->order, graph->order + at, graph->count * sizeof graph->order[0]);
+    for (uint32_t n = 0; n < graph->count; n++)
+        graph->place[graph->order[n]] = (uint16_t)n;
+}
+
+static uint16_t common_dominator(const struct flow_graph *graph, uint16_t a, uint16_t b)
+{
+    while (a != b) {
+        while (graph->place[a] > graph->place[b])
+            a = graph->idom[a];
+        while (graph->place[b] > graph->place[a])
+            b = graph->idom[b];
+    }
+    return a;
+}
+
+static bool meet(struct flow_graph *graph, uint16_t from, uint32_t to)
+{
+    uint16_t idom;
+
+    if (to == RV_REGION_OUT || to == 0)
+        return false;
+    idom = graph->idom[to] == NOT_YET ? from : common_dominator(graph, graph->idom[to], from);
+    if (idom == graph->idom[to])
+        return false;
+    graph->idom[to] = idom;
+    return true;
+}
+
+/* Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm", 2001; forward. */
+static void find_dominators(struct flow_graph *graph)
+{
+    bool has_changed;
+
+    memset(graph->idom, 0xff, sizeof graph->idom);
+    graph->idom[0] = 0;
+    do {
+        has_changed = false;
+        for (uint32_t n = 0; n < graph->count; n++) {
+            uint16_t from = graph->order[n];
+
+            has_changed |= meet(graph, from, graph->insns[from].taken);
+            has_changed |= meet(graph, from, graph->insns[from].next);
+        }
+    } while (has_changed);
+}
+
+static bool dominates(const struct flow_graph *graph, uint32_t a, uint32_t b)
+{
+    while (graph->place[b] > graph->place[a])
+        b = graph->idom[b];
+    return a == b;
+}
+
+static void cut_edge(const struct flow_graph *graph, uint32_t from, uint32_t *to)
+{
+    if (*to != RV_REGION_OUT && graph->place[*to] <= graph->place[from] &&
+        !dominates(graph, *to, from))
+        *to = RV_REGION_OUT;
+}
+
+/* The optimizer wants loops that are entered at one place. An edge back into the middle of
+ * one leaves the region instead: for a region that begins there. */
+static void cut_side_entries(struct rv_region *region)
+{
+    struct flow_graph graph = {.insns = region->insns};
+
+    find_order(&graph, region->count);
+    find_dominators(&graph);
+    for (uint32_t n = 0; n < region->count; n++) {
+        cut_edge(&graph, n, &region->insns[n].taken);
+        cut_edge(&graph, n, &region->insns[n].next);
+    }
+}
+
 /* A block begins where control comes together or comes from a branch. */
 static void mark_leaders(struct rv_region *region)
 {
@@ -388,6 +499,7 @@ bool rv_region_find(struct rv_hart *h, uint64_t pc, struct rv_region *region)
     if (region->count == 0 ||
         rv_flow_of((enum rv_op)region->insns[0].op, &region->insns[0].insn) == RV_FLOW_STOP)
         return false;
+    cut_side_entries(region);
     mark_leaders(region);
     for (uint32_t n = 0; n < region->count; n++)
         region->has_fp |= is_fp(region->insns[n].op);
