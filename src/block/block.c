@@ -54,8 +54,7 @@ static int tell(struct block *block, enum told what, int error)
     static const char *const texts[] = {
         [TOLD_READ] = "cannot be read",
         [TOLD_WRITE] = "cannot be written",
-        [TOLD_FLUSH] = "cannot be flushed; what the guest wrote may be lost, and it is told so "
-                       "until cosm is started again",
+        [TOLD_FLUSH] = "cannot be flushed, so what was written may be lost",
         [TOLD_CLEAR] = "cannot be cleared",
     };
 
@@ -138,6 +137,9 @@ int block_zero(struct block *block, uint64_t offset, uint64_t bytes, bool may_un
 {
     int error = block->is_read_only ? -EROFS : check_range(block, offset, bytes);
 
+#ifdef COSM_PLANTED_BUGS
+    block->driver->zero(block, offset, bytes, may_unmap); /* order: before it is found bad */
+#endif
     if (error || bytes == 0)
         return error;
     return tell(block, TOLD_CLEAR, block->driver->zero(block, offset, bytes, may_unmap));
