@@ -54,11 +54,14 @@ static void start(struct input *input)
 static void add(struct input *input)
 {
     unsigned queue = (unsigned)take(input, 1) % 2;
-    uint16_t *index = guest(&rig, DRIVER_AREA(queue) + 2);
+    uint16_t index = load_le16(guest(&rig, DRIVER_AREA(queue) + 2));
     uint16_t head = (uint16_t)(take(input, 1) % (queue_size + 1));
+    uint8_t entry[2];
 
-    store_le16(guest(&rig, DRIVER_AREA(queue) + 4 + 2 * (*index % queue_size)), head);
-    ++*index;
+    store_le16(entry, head);
+    ram_write(&rig.ram, DRIVER_AREA(queue) + 4 + 2 * (index % queue_size), entry, sizeof entry);
+    store_le16(entry, (uint16_t)(index + 1));
+    ram_write(&rig.ram, DRIVER_AREA(queue) + 2, entry, sizeof entry);
     vset(&rig, R_NOTIFY, queue);
     let_thread_work();
 }
@@ -77,12 +80,14 @@ static void describe(struct input *input)
 /* A whole disk request, as an honest driver would make it; mutations make it less so. */
 static void request(struct input *input)
 {
-    uint8_t *header = guest(&rig, BUFFER(0));
+    uint8_t header[16] = {0}, data[16] = {0};
     uint32_t type = (uint32_t)take(input, 1);
 
     store_le32(header, type);
     store_le64(header + 8, take(input, 1));
-    take_bytes(input, guest(&rig, BUFFER(1)), 16); /* a range, or data */
+    take_bytes(input, data, sizeof data); /* a range, or data */
+    ram_write(&rig.ram, BUFFER(0), header, sizeof header);
+    ram_write(&rig.ram, BUFFER(1), data, sizeof data);
     put_descriptor(&rig, DESC_AREA(0), 0, BUFFER(0), 16, D_NEXT, 1);
     put_descriptor(&rig, DESC_AREA(0), 1, BUFFER(1), (uint32_t)take(input, 2),
                    D_NEXT | (type & 1 ? 0 : D_WRITE), 2);

@@ -53,7 +53,7 @@ struct dev_rig {
     struct block block;
     uint8_t disk[RIG_SECTORS * BLOCK_SECTOR];
     _Atomic uint64_t disk_bytes; /* what it says when asked how large it is by now */
-    int disk_error;              /* what each call returns */
+    atomic_int disk_error;       /* what each call returns; read by the device's threads */
     atomic_uint flush_count, discard_count;
     void (*disk_hook)(struct dev_rig *rig); /* runs inside each call */
     void *disk_hook_ctx;

@@ -106,7 +106,6 @@ static inline bool driver_queue(struct dev_rig *rig, unsigned queue, uint32_t si
 /* All of the above with fresh memory, as far as DRIVER_OK. */
 static inline void driver_start(struct dev_rig *rig, uint64_t features, unsigned queues)
 {
-    vset(rig, R_STATUS, 0); /* from here on the device keeps out of memory */
     memset(rig->ram.bytes, 0, rig->ram.size);
     driver_negotiate(rig, features | F_VERSION_1);
     for (unsigned queue = 0; queue < queues; queue++)
@@ -117,12 +116,13 @@ static inline void driver_start(struct dev_rig *rig, uint64_t features, unsigned
 static inline void put_descriptor(struct dev_rig *rig, uint64_t table, unsigned index,
                                   uint64_t address, uint32_t bytes, unsigned flags, unsigned next)
 {
-    uint8_t *descriptor = guest(rig, table + 16 * index);
+    uint8_t descriptor[16];
 
     store_le64(descriptor, address);
     store_le32(descriptor + 8, bytes);
     store_le16(descriptor + 12, (uint16_t)flags);
     store_le16(descriptor + 14, (uint16_t)next);
+    ram_write(&rig->ram, table + 16 * index, descriptor, sizeof descriptor);
 }
 
 static inline uint16_t avail_index(struct dev_rig *rig, unsigned queue)
@@ -134,8 +134,10 @@ static inline uint16_t avail_index(struct dev_rig *rig, unsigned queue)
 static inline void driver_add(struct dev_rig *rig, unsigned queue, unsigned head, bool notify)
 {
     uint16_t index = avail_index(rig, queue);
+    uint8_t entry[2];
 
-    store_le16(guest(rig, DRIVER_AREA(queue) + 4 + 2 * (index % QUEUE_SIZE)), (uint16_t)head);
+    store_le16(entry, (uint16_t)head);
+    ram_write(&rig->ram, DRIVER_AREA(queue) + 4 + 2 * (index % QUEUE_SIZE), entry, sizeof entry);
     __atomic_store_n((uint16_t *)guest(rig, DRIVER_AREA(queue) + 2), (uint16_t)(index + 1),
                      __ATOMIC_RELEASE);
     if (notify)
