@@ -13,6 +13,8 @@
 #include <unistd.h>
 #if defined(__linux__)
 #include <linux/fs.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
 #endif
 
 int os_open(struct host *host, const char *path, int flags, mode_t mode)
@@ -275,6 +277,48 @@ void os_unmap(struct host *host, void *address, size_t bytes)
         return;
     host_live(host, -1);
     munmap(address, bytes);
+}
+
+int os_open_memory(struct host *host, const char *name, uint64_t bytes)
+{
+    int fd;
+
+    if (host_fault(host))
+        return -errno;
+    fd = memfd_create(name, MFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (ftruncate(fd, (off_t)bytes) < 0) {
+        int errnum = errno;
+
+        close(fd);
+        return -errnum;
+    }
+    host_live(host, 1);
+    return fd;
+}
+
+void *os_map_shared(struct host *host, int fd, size_t bytes, bool is_code)
+{
+    void *address;
+
+    if (host_fault(host))
+        return NULL;
+    address =
+        mmap(NULL, bytes, PROT_READ | (is_code ? PROT_EXEC : PROT_WRITE), MAP_SHARED, fd, 0);
+    if (address == MAP_FAILED)
+        return NULL;
+    host_live(host, 1);
+    return address;
+}
+
+void os_sync_code(void)
+{
+#if defined(SYS_membarrier) && defined(__linux__)
+    /* Registering again is cheap and does nothing. */
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0) == 0)
+        syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
+#endif
 }
 
 static uint64_t clock_ns(clockid_t id)

@@ -46,6 +46,14 @@ int os_file_size(struct host *host, int fd, uint64_t *bytes);
  * Returns NULL with errno set. Unmap with the same size. */
 void *os_map_anon(struct host *host, size_t bytes, bool huge);
 void os_unmap(struct host *host, void *address, size_t bytes);
+/* A file of zeros that exists in memory only, `bytes` long; `name` shows in /proc/PID/maps. */
+int os_open_memory(struct host *host, const char *name, uint64_t bytes);
+/* Maps a file's first bytes, shared: read and written, or read and executed, never both. NULL with
+ * errno set (EPERM, EACCES: the host forbids execution). Unmap with os_unmap. */
+void *os_map_shared(struct host *host, int fd, size_t bytes, bool is_code);
+/* Makes every thread of the process see code that was written where other code had run (a
+ * CPU may hold on to what it decoded). Best effort: x86 does it by itself, mostly. */
+void os_sync_code(void);
 
 uint64_t os_clock_ns(void);      /* monotonic, nanoseconds */
 uint64_t os_wall_clock_ns(void); /* since 1970-01-01 UTC, nanoseconds */

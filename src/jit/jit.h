@@ -24,6 +24,7 @@ struct jit_options {
     /* Stage dumps ("ir", "opt", "mir", "asm"); NULL: none. */
     void (*dump)(void *ctx, const char *stage, const char *text);
     void *dump_ctx;
+    const struct target *target; /* NULL: the host's */
 };
 
 struct jit_code {
@@ -35,6 +36,7 @@ struct jit_code {
 cosm_status jit_open(struct jit **out, struct host *host, const struct jit_layout *layout,
                      const struct jit_options *options, struct cosm_error *err);
 void jit_close(struct jit *jit);
+/* Scratch memory, kept from region to region. */
 cosm_status jit_compiler_open(struct jit_compiler **out, struct jit *jit, struct cosm_error *err);
 void jit_compiler_close(struct jit_compiler *compiler);
 /* The function to build into, empty; jit_compile consumes it. */
