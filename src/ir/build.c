@@ -73,6 +73,8 @@ void ir_free(struct ir *ir)
     mem_free(ir->host, ir->helpers, ir->helper_room * sizeof *ir->helpers);
     mem_free(ir->host, ir->order, ir->order_room * sizeof *ir->order);
     mem_free(ir->host, ir->layout, ir->layout_room * sizeof *ir->layout);
+    for (unsigned i = 0; i < IR_SCRATCHES; i++)
+        mem_free(ir->host, ir->scratch[i], ir->scratch_room[i] * sizeof *ir->scratch[i]);
     ir_numbers_free(ir);
     ir_vars_free(ir);
     MEM_FREE(ir->host, ir);
@@ -84,7 +86,8 @@ void ir_clear(struct ir *ir)
     ir->block_count = 1;
     ir->helper_count = ir->order_count = ir->layout_count = 0;
     ir->current = 0;
-    ir->has_fp_flags = ir->is_broken = ir->is_finished = false;
+    ir->has_fp_flags = ir->is_broken = false;
+    ir->is_finished = ir->is_analyzed = ir->is_scheduled = false;
     ir_numbers_clear(ir);
     ir_vars_clear(ir);
     ir_block_new(ir);
@@ -183,6 +186,15 @@ ir_ref ir_effect_new(struct ir *ir, struct ir_node node)
     return ref;
 }
 
+uint32_t *ir_scratch(struct ir *ir, unsigned which, uint32_t count)
+{
+    if (!ir_grow(ir, &ir->scratch[which], &ir->scratch_room[which], count + 1,
+                 sizeof *ir->scratch[which], ARGS_MAX))
+        return NULL;
+    memset(ir->scratch[which], 0, (count + 1) * sizeof *ir->scratch[which]);
+    return ir->scratch[which];
+}
+
 /* ---- blocks ---- */
 
 ir_block ir_block_new(struct ir *ir)
@@ -210,6 +222,7 @@ void ir_block_start(struct ir *ir, ir_block block)
         return;
     }
     ir->blocks[block].is_started = true;
+    ir->blocks[block].is_orphan = block != 1 && !ir->blocks[block].pred_count;
     ir->current = block;
     ir_numbers_start(ir, block);
     ir_vars_start(ir, block);
@@ -359,7 +372,7 @@ void ir_fence(struct ir *ir)
 ir_ref ir_page(struct ir *ir, unsigned aux, ir_ref address, ir_ref *tag, ir_ref *host,
                uint32_t exit)
 {
-    ir_args args = ir_args_new(ir, 3);
+    ir_args args = ir_args_new(ir, 5);
     ir_ref page;
 
     if (!args)
@@ -374,6 +387,8 @@ ir_ref ir_page(struct ir *ir, unsigned aux, ir_ref address, ir_ref *tag, ir_ref 
                                               .b = args});
     *tag = ir_node_new(ir, (struct ir_node){.op = IR_proj, .type = IR_I64, .aux = 1, .a = page});
     *host = ir_node_new(ir, (struct ir_node){.op = IR_proj, .type = IR_I64, .aux = 2, .a = page});
+    ir->args[args + 3] = *tag;
+    ir->args[args + 4] = *host;
     return page;
 }
 

@@ -17,15 +17,6 @@ void ir_effect_insert(struct ir *ir, ir_block block, uint32_t at, ir_ref node);
 /* Room for `count` words in ir->args; 0 when the function is broken. */
 ir_args ir_args_new(struct ir *ir, uint32_t count);
 ir_ref ir_const_of(struct ir *ir, enum ir_type type, uint64_t value);
-enum ir_type ir_width_type(enum ir_width width);
-
-/* What replaced a copy. */
-static inline ir_ref ir_resolve(const struct ir *ir, ir_ref ref)
-{
-    while (UNLIKELY(ir->nodes[ref].op == IR_copy))
-        ref = ir->nodes[ref].a;
-    return ref;
-}
 
 /* Value numbers: an equal node made in a block that dominates the current one, or `node` anew. */
 ir_ref ir_number(struct ir *ir, struct ir_node node);

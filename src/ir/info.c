@@ -61,6 +61,10 @@ const struct ir_op_info ir_op_info[IR_OP_COUNT] = {
 #undef IR_OP
 };
 
+const char *const ir_width_names[IR_WIDTHS] = {"u8",  "u16", "u32", "u64", "s8",
+                                               "s16", "s32", "f32", "f64", "v128"};
+const char *const ir_type_names[] = {"void", "i64", "f32", "f64", "v128", "any"};
+
 uint64_t ir_op_value(enum ir_op op, uint64_t a, uint64_t b, uint64_t c)
 {
     switch ((unsigned)op) {

@@ -45,7 +45,8 @@ enum ir_width {
     IR_W_V128,
 };
 
-/* aux of a page check. */
+/* A page check: the size of a guest page, and aux. */
+#define IR_PAGE_BYTES         4096u
 #define IR_PAGE_SIZE(aux)     (1u << ((aux)&7)) /* bytes of the access */
 #define IR_PAGE_IS_WRITE(aux) ((aux) >> 3 & 1)
 #define IR_PAGE_ALIGNED(aux)  ((aux) >> 4 & 1) /* a misaligned address exits too (atomics) */
@@ -125,8 +126,10 @@ struct ir_block_info {
     ir_block idom;       /* ir_analyze; while building: some dominator */
     uint32_t depth;      /* in the dominator tree; the entry has 0 */
     uint16_t loop_depth; /* ir_analyze */
-    ir_block loop_head;  /* innermost loop, 0: none; ir_analyze */
+    ir_block loop_head;  /* of the innermost loop, a head's own being its own; 0: none */
+    ir_block loop_outer; /* of a head: the head of the loop around; 0: none */
     bool is_sealed, is_started, is_cold;
+    bool is_orphan; /* while building: no way here from the entry is known */
 };
 
 #define IR_NODES_MAX  (1u << 20)
@@ -222,7 +225,23 @@ void ir_finish(struct ir *ir);
 /* ---- whole functions ---- */
 
 /* Text, as tests and --dump=ir show it; ir_parse reads it back. Owned by the caller: free
- * with strlen + 1. */
+ * with strlen + 1; NULL: no memory.
+ *
+ *   fpflags                                  has_fp_flags
+ *   b1:                                      a block; `cold` after the colon
+ *     v1 = get u64 16                        offset
+ *     v2 = add v1, -1                        constants in place, or f64:0x3ff0000000000000
+ *     v3 = page w4 v2, v4, v5 exit 0x1000    r or w, bytes, `aligned`; address, tag, host
+ *     v6 = proj 1 v3
+ *     store u32 v7, v1 exit 0x1004 3 {u64 16 = v2, f64 24 = v8}    pc, reason, stale values
+ *     v9 = call name v1, v2
+ *     guard 1 v9 exit 0x1008
+ *     branch v9, b2(v1), b1() likely
+ *   b2(v10, v11 f64):                        parameters; i64 is not said
+ *     leave v10
+ *
+ * Numbers of nodes and blocks are kept. What nothing needs is not printed. A call names one of
+ * the helpers added before ir_parse. BAD_ARG: not a function; what ir_verify says included. */
 char *ir_print(const struct ir *ir, struct host *host);
 cosm_status ir_parse(struct ir *ir, const char *text, struct cosm_error *err);
 

@@ -4,6 +4,8 @@
 
 #include "ir/ir.h"
 
+#define IR_SCRATCHES 6 /* see ir_scratch */
+
 struct ir_vars;    /* build.c: guest variables while building */
 struct ir_numbers; /* build.c: value numbering table */
 
@@ -25,8 +27,10 @@ struct ir {
     ir_ref *order;
     ir_block *layout;
     uint32_t order_count, order_room, layout_count, layout_room;
+    uint32_t *scratch[IR_SCRATCHES];
+    uint32_t scratch_room[IR_SCRATCHES];
     ir_block current;
-    bool has_fp_flags, is_broken, is_finished;
+    bool has_fp_flags, is_broken, is_finished, is_analyzed, is_scheduled;
     struct ir_vars *vars;
     struct ir_numbers *numbers;
 };
@@ -50,6 +54,17 @@ uint64_t ir_op_value(enum ir_op op, uint64_t a, uint64_t b, uint64_t c);
 uint32_t ir_exit_of(const struct ir *ir, ir_ref ref);
 /* Successors of a terminator: count, and each target's args index ({block, count, refs…}). */
 unsigned ir_targets(const struct ir *ir, ir_ref terminator, ir_args *targets, unsigned room);
+
+/* One of them: its args index. */
+static inline ir_args ir_target_at(const struct ir *ir, ir_ref terminator, unsigned i)
+{
+    const struct ir_node *n = &ir->nodes[terminator];
+
+    return n->op == IR_switch ? ir->args[n->b + 1 + i]
+           : n->op == IR_jump ? n->a
+           : i == 0           ? n->b
+                              : n->c;
+}
 
 /* The node stands in its block's list of effects. */
 static inline bool ir_is_effect(const struct ir *ir, ir_ref ref)
@@ -137,7 +152,32 @@ static inline void ir_visit(struct ir *ir, ir_ref node, bool exits, ir_visitor *
     }
 }
 
-/* Predecessors, dominator tree, loops (natural; an irreducible graph breaks the function). */
+/* As the text form spells them, by enum ir_width and enum ir_type. */
+extern const char *const ir_width_names[], *const ir_type_names[];
+#define IR_WIDTHS (IR_W_V128 + 1)
+enum ir_type ir_width_type(enum ir_width width);
+
+/* What replaced a copy. */
+static inline ir_ref ir_resolve(const struct ir *ir, ir_ref ref)
+{
+    while (__builtin_expect(ir->nodes[ref].op == IR_copy, 0))
+        ref = ir->nodes[ref].a;
+    return ref;
+}
+
+/* Zeroed words for a pass, valid until `which` (below IR_SCRATCHES) is asked for again; NULL: no
+ * memory, the function is broken. */
+uint32_t *ir_scratch(struct ir *ir, unsigned which, uint32_t count);
+
+/* Predecessors, dominator tree, loops (natural; an irreducible graph breaks the function), and
+ * `layout`: the reachable blocks in a reverse postorder that keeps loops together. Predecessors
+ * are listed once an edge. Does nothing while is_analyzed: whoever changes the graph clears that.
+ */
 void ir_analyze(struct ir *ir);
+/* `above` dominates `block`; both reachable. */
+bool ir_dominates(const struct ir *ir, ir_block above, ir_block block);
+/* `order`, from made_in of the pure nodes: each stands before its first use in its block, or at
+ * the end of it. What nothing needs is left out. After ir_analyze. */
+void ir_order(struct ir *ir);
 
 #endif

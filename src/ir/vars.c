@@ -52,6 +52,7 @@ struct ir_vars {
     uint32_t *place_of; /* a variable: its index in listed, plus 1; 0: it is not */
     uint32_t var_count, row_count, event_count, waiting_count, incomplete_count, param_count,
         get_count, listed_count, stride;
+    bool is_closed; /* the graph is complete */
     uint32_t var_room, row_room, row_of_room, log_room, event_room, waiting_room, incomplete_room,
         param_room, get_room, dirty_room, listed_room, differs_room, place_room;
 };
@@ -98,6 +99,7 @@ void ir_vars_clear(struct ir *ir)
     v->var_count = v->event_count = v->waiting_count = v->incomplete_count = 0;
     v->param_count = v->get_count = v->listed_count = 0;
     v->row_count = 1;
+    v->is_closed = false;
     v->stride = 64;
 }
 
@@ -257,27 +259,28 @@ static ir_ref value_at_end(struct ir *ir, ir_block block, uint32_t var)
 
 /* ---- parameters ---- */
 
-/* A parameter that can only be one value is that value. */
+/* A parameter that can only be one value is that value. Not in a loop that is never entered: there
+ * the value may be computed from the parameter. */
 static bool remove_trivial(struct ir *ir, ir_ref param)
 {
     struct ir_node *node = &ir->nodes[param];
-    uint32_t count = ir->blocks[ir->made_in[param]].pred_count;
+    const struct ir_block_info *info = &ir->blocks[ir->made_in[param]];
     ir_ref same = 0;
 
-    if (node->op != IR_param || !node->a)
+    if (node->op != IR_param || !node->a || info->is_orphan)
         return false;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < info->pred_count; i++) {
         ir_ref arg = ir_resolve(ir, ir->args[node->a + i]);
 
-        if (arg == param || arg == same)
+        if (arg == param || arg == same ||
+            (ir->vars->is_closed && ir->blocks[info->preds[i]].is_orphan))
             continue;
         if (same)
             return false;
         same = arg;
     }
-    if (!same) /* a loop that is never entered */
-        same = ir_const_of(ir, (enum ir_type)node->type, 0);
-    node = &ir->nodes[param];
+    if (!same)
+        return false;
     *node = (struct ir_node){.op = IR_copy, .type = node->type, .a = same};
     return true;
 }
@@ -319,6 +322,31 @@ void ir_vars_seal(struct ir *ir, ir_block block)
             v->incomplete[kept++] = v->incomplete[i];
     v->incomplete_count = kept;
     read_waiting(ir);
+}
+
+/* Now that the graph is complete: what cannot be reached is an orphan, and nothing else. */
+static void find_orphans(struct ir *ir)
+{
+    uint32_t *stack = ir_scratch(ir, 0, ir->block_count), depth = 0;
+
+    if (!stack)
+        return;
+    for (ir_block block = 2; block < ir->block_count; block++)
+        ir->blocks[block].is_orphan = true;
+    ir->vars->is_closed = true;
+    stack[depth++] = 1;
+    while (depth) {
+        ir_ref end = ir_terminator(ir, stack[--depth]);
+        unsigned count = ir_targets(ir, end, NULL, 0);
+
+        for (unsigned i = 0; i < count; i++) {
+            ir_block to = ir->args[ir_target_at(ir, end, i)];
+
+            if (ir->blocks[to].is_orphan)
+                stack[depth++] = to;
+            ir->blocks[to].is_orphan = false;
+        }
+    }
 }
 
 static void remove_all_trivial(struct ir *ir)
@@ -736,6 +764,7 @@ void ir_vars_finish(struct ir *ir)
         return;
     memset(v->place_of, 0, v->var_count * sizeof *v->place_of);
     mark_stored(ir);
+    find_orphans(ir);
     for (ir_block block = 1; block < ir->block_count && !ir->is_broken; block++)
         if (ir->blocks[block].is_started)
             replay(ir, block, words);
