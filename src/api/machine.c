@@ -18,6 +18,10 @@ struct value {
     char *text; /* owned; NULL: not set */
 };
 
+struct share {
+    struct value folder, tag; /* the number of the tag is 1 for read-only */
+};
+
 struct cosm_machine {
     struct host host;
     struct value values[OPTION_COUNT]; /* by row of options.def */
@@ -27,6 +31,8 @@ struct cosm_machine {
     struct value publishes[MACHINE_PUBLISHES_MAX];
     const char *publish_texts[MACHINE_PUBLISHES_MAX]; /* the same, for machine_config */
     unsigned publish_count;
+    struct share shares[MACHINE_SHARES_MAX];
+    unsigned share_count;
     int console_in, console_out; /* borrowed; -1: none */
     cosm_log *log;
     void *log_ctx;
@@ -71,6 +77,10 @@ void cosm_machine_free(cosm_machine *machine)
         value_clear(&machine->host, &machine->disks[n]);
     for (unsigned n = 0; n < machine->publish_count; n++)
         value_clear(&machine->host, &machine->publishes[n]);
+    for (unsigned n = 0; n < machine->share_count; n++) {
+        value_clear(&machine->host, &machine->shares[n].folder);
+        value_clear(&machine->host, &machine->shares[n].tag);
+    }
     value_clear(&machine->host, &machine->thing);
     MEM_FREE(&host, machine);
 }
@@ -152,6 +162,84 @@ static cosm_status add_publish(cosm_machine *machine, const char *text, struct c
     return COSM_OK;
 }
 
+/* A tag is a word of a mount command, and of /etc/fstab. */
+static bool is_tag(const char *text, size_t length)
+{
+    if (length == 0 || length > MACHINE_TAG_MAX)
+        return false;
+    for (size_t i = 0; i < length; i++)
+        if (text[i] <= ' ' || text[i] == ',' || text[i] == '/' || (unsigned char)text[i] > '~')
+            return false;
+    return true;
+}
+
+static bool has_tag(const cosm_machine *machine, const char *tag, size_t length)
+{
+    for (unsigned n = 0; n < machine->share_count; n++)
+        if (strlen(machine->shares[n].tag.text) == length &&
+            memcmp(machine->shares[n].tag.text, tag, length) == 0)
+            return true;
+    return false;
+}
+
+/* HOST:TAG, HOST:TAG:ro or HOST:TAG:rw, in `length` bytes without the mode. */
+static cosm_status check_share(cosm_machine *machine, const char *text, size_t length,
+                               const char *tag, struct cosm_error *err)
+{
+    size_t tag_bytes = tag ? (size_t)(text + length - tag) : 0;
+
+    if (machine->share_count == MACHINE_SHARES_MAX)
+        return cosm_fail(err, COSM_BAD_ARG, "volume: '%s' is one too many: want at most %d", text,
+                         MACHINE_SHARES_MAX);
+    if (!tag || tag == text + 1)
+        return cosm_fail(err, COSM_BAD_ARG,
+                         "volume: '%s' names no folder and tag: want HOST:TAG[:ro], such as "
+                         "/home/me/src:src",
+                         text);
+    if (!is_tag(tag, tag_bytes))
+        return cosm_fail(err, COSM_BAD_ARG,
+                         "volume: '%s': the tag '%.*s' is no word of 1 to %d letters, digits and "
+                         "signs but , and / for the guest's mount command",
+                         text, (int)tag_bytes, tag, MACHINE_TAG_MAX);
+    if (has_tag(machine, tag, tag_bytes))
+        return cosm_fail(err, COSM_BAD_ARG, "volume: '%s': the tag '%.*s' is taken already", text,
+                         (int)tag_bytes, tag);
+    return COSM_OK;
+}
+
+/* The colon before the tag; a folder's name may hold some itself. */
+static const char *find_tag(const char *text, size_t length)
+{
+    while (length > 0 && text[length - 1] != ':')
+        length--;
+    return length > 0 ? text + length : NULL;
+}
+
+static cosm_status add_share(cosm_machine *machine, const char *text, struct cosm_error *err)
+{
+    size_t length = strlen(text);
+    const char *mode = length >= 3 ? text + length - 3 : "";
+    bool is_read_only = strcmp(mode, ":ro") == 0;
+    struct share *share = &machine->shares[machine->share_count];
+    const char *tag;
+    cosm_status status;
+
+    if (is_read_only || strcmp(mode, ":rw") == 0)
+        length -= 3;
+    tag = find_tag(text, length);
+    status = check_share(machine, text, length, tag, err);
+    if (status != COSM_OK)
+        return status;
+    status = value_set(machine, &share->tag, tag, (size_t)(text + length - tag), is_read_only, err);
+    if (status == COSM_OK)
+        status = value_set(machine, &share->folder, text, (size_t)(tag - 1 - text), 0, err);
+    if (status == COSM_OK)
+        machine->share_count++;
+    else
+        value_clear(&machine->host, &share->tag);
+    return status;
+}
+
 static cosm_status unknown_key(const char *key, struct cosm_error *err)
 {
     return cosm_fail(err, COSM_BAD_ARG, "unknown setting '%s': see cosm_machine_set in cosm.h",
@@ -178,6 +266,8 @@ cosm_status cosm_machine_set(cosm_machine *machine, const char *key, const char 
         return add_disk(machine, text, err);
     if (option->id == OPTION_run_publish)
         return add_publish(machine, text, err);
+    if (option->id == OPTION_run_volume)
+        return add_share(machine, text, err);
     return value_set(machine, &machine->values[option->id], text, strlen(text), number, err);
 }
 
@@ -365,7 +455,12 @@ static void fill_config(cosm_machine *machine, struct machine_config *config)
         .pcap = values[OPTION_run_pcap].text,
         .signature = values[OPTION_run_signature].text,
         .disk_count = machine->disk_count,
+        .share_count = machine->share_count,
     };
+    for (unsigned n = 0; n < machine->share_count; n++)
+        config->shares[n] =
+            (struct machine_share){machine->shares[n].folder.text, machine->shares[n].tag.text,
+                                   machine->shares[n].tag.number != 0};
     for (unsigned n = 0; n < machine->disk_count; n++)
         config->disks[n] = (struct machine_disk){machine->disks[n].text,
                                                  (enum machine_disk_mode)machine->disks[n].number};

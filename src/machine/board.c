@@ -7,6 +7,7 @@
 #include "dev/rtc_goldfish.h"
 #include "dev/syscon.h"
 #include "dev/uart_16550a.h"
+#include "dev/virtio_9p.h"
 #include "dev/virtio_blk.h"
 #include "dev/virtio_console.h"
 #include "dev/virtio_mmio.h"
@@ -24,7 +25,8 @@
 
 #define UART_IRQ   10u
 #define RTC_IRQ    11u
-#define VIRTIO_IRQ 1u /* of slot 0 */
+#define VIRTIO_IRQ 1u  /* of slot 0 */
+#define EXTRA_IRQ  12u /* of slot VIRTIO_SLOTS */
 
 /* Disks fill the slots from 0 up, as xv6 expects its only one there; the others from the last
  * down. */
@@ -34,6 +36,10 @@
 struct slots {
     unsigned console, nic;
 };
+
+/* Extra slots, by their number behind VIRTIO_SLOTS. */
+enum { BALLOON_EXTRA, FIRST_SHARE };
+_Static_assert(FIRST_SHARE + MACHINE_SHARES_MAX == EXTRA_SLOTS, "an extra slot for each");
 
 /* --- what devices ask of the board ------------------------------------------------ */
 
@@ -345,6 +351,31 @@ static cosm_status add_slot(struct machine *machine, unsigned slot, const struct
     return add_virtio(machine, slot, &class_virtio_mmio, NULL, NULL, err);
 }
 
+/* Slots behind those of QEMU's board, from VIRTIO_SLOTS up. */
+static cosm_status add_extra(struct machine *machine, unsigned extra,
+                             const struct device_class *class, const void *options,
+                             struct device **out, struct cosm_error *err)
+{
+    unsigned slot = VIRTIO_SLOTS + extra;
+
+    return add(machine, class, VIRTIO_BASE + slot * VIRTIO_MMIO_WINDOW, EXTRA_IRQ + extra, options,
+               out, err);
+}
+
+static cosm_status add_shares(struct machine *machine, const struct machine_config *config,
+                              struct cosm_error *err)
+{
+    cosm_status status = COSM_OK;
+
+    for (unsigned n = 0; n < config->share_count && status == COSM_OK; n++) {
+        const struct machine_share *share = &config->shares[n];
+        struct virtio_9p_options options = {share->folder, share->tag, share->is_read_only};
+
+        status = add_extra(machine, FIRST_SHARE + n, &class_virtio_9p, &options, NULL, err);
+    }
+    return status;
+}
+
 cosm_status board_open(struct machine *machine, const struct machine_config *config,
                        struct cosm_error *err)
 {
@@ -368,6 +399,8 @@ cosm_status board_open(struct machine *machine, const struct machine_config *con
         status = add_simple(machine, err);
     for (unsigned slot = 0; slot < VIRTIO_SLOTS && status == COSM_OK; slot++)
         status = add_slot(machine, slot, &slots, config, err);
+    if (status == COSM_OK)
+        status = add_shares(machine, config, err);
     return status;
 }
 

@@ -288,6 +288,9 @@ static cosm_status check_config(struct machine_config *config, struct cosm_error
     if (config->disk_count > MACHINE_DISKS_MAX)
         return cosm_fail(err, COSM_BAD_ARG, "%u disks: at most %d", config->disk_count,
                          MACHINE_DISKS_MAX);
+    if (config->share_count > MACHINE_SHARES_MAX)
+        return cosm_fail(err, COSM_BAD_ARG, "%u shared folders: at most %d", config->share_count,
+                         MACHINE_SHARES_MAX);
     if (!config->kernel && !config->firmware)
         return cosm_fail(err, COSM_BAD_ARG, "nothing to run: give a kernel or firmware");
     config->ram_bytes = align_up(config->ram_bytes, RAM_PAGE);

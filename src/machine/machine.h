@@ -40,6 +40,16 @@ enum machine_net {
     MACHINE_NET_USER_HOST, /* the same, in which 10.0.2.2 is the host's own loopback */
 };
 
+#define MACHINE_SHARES_MAX 8
+#define MACHINE_TAG_MAX    31
+
+/* A folder of the host for the guest: mount -t 9p -o trans=virtio TAG /mnt. */
+struct machine_share {
+    const char *folder;
+    const char *tag; /* 1 to MACHINE_TAG_MAX bytes */
+    bool is_read_only;
+};
+
 /* All strings borrowed for the call of machine_open only. Zero means the default. */
 struct machine_config {
     uint64_t ram_bytes; /* default 512 MiB; 2 MiB .. 64 GiB, rounded up to a page */
@@ -67,6 +77,8 @@ struct machine_config {
     const char *const *publishes; /* ports of the host for the guest: [IP:]HOST:GUEST[/udp] */
     unsigned publish_count;       /* at most MACHINE_PUBLISHES_MAX */
     const char *pcap;             /* record the network's frames here */
+    struct machine_share shares[MACHINE_SHARES_MAX];
+    unsigned share_count;
     /* riscv-arch-test: write begin_signature..end_signature here at the end. */
     const char *signature;
 };

@@ -25,7 +25,8 @@
 #include "riscv/hart.h"
 
 #define HARTS_MAX     8u
-#define VIRTIO_SLOTS  8u
+#define VIRTIO_SLOTS  8u /* as on QEMU's board */
+#define EXTRA_SLOTS   9u /* more of them behind those, there only when they are used */
 #define RAM_BASE      0x80000000ull
 #define RAM_DEFAULT   (512ull << 20)
 #define RAM_MIN       (2ull << 20)
@@ -114,7 +115,7 @@ struct alarm {
     uint64_t wall_ns; /* UINT64_MAX: none */
 };
 
-#define DEVICES_MAX (5 + VIRTIO_SLOTS)
+#define DEVICES_MAX (5 + VIRTIO_SLOTS + EXTRA_SLOTS)
 
 struct hart_thread {
     struct machine *machine;
