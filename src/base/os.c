@@ -321,6 +321,29 @@ void os_sync_code(void)
 #endif
 }
 
+int os_discard(struct host *host, void *address, size_t bytes)
+{
+    if (host_fault(host))
+        return -errno;
+    return madvise(address, bytes, MADV_DONTNEED) < 0 ? -errno : 0;
+}
+
+uint64_t os_resident(struct host *host, const void *address, size_t bytes)
+{
+    unsigned char pages[4096];
+    uint64_t resident = 0;
+    size_t piece;
+
+    for (size_t at = 0; at < bytes; at += piece) {
+        piece = bytes - at < sizeof pages * OS_PAGE ? bytes - at : sizeof pages * OS_PAGE;
+        if (host_fault(host) || mincore((char *)address + at, piece, pages) < 0)
+            break;
+        for (size_t n = 0; n < piece / OS_PAGE; n++)
+            resident += pages[n] & 1 ? OS_PAGE : 0;
+    }
+    return resident;
+}
+
 static uint64_t clock_ns(clockid_t id)
 {
     struct timespec now;

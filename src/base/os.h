@@ -54,6 +54,10 @@ void *os_map_shared(struct host *host, int fd, size_t bytes, bool is_code);
 /* Makes every thread of the process see code that was written where other code had run (a
  * CPU may hold on to what it decoded). Best effort: x86 does it by itself, mostly. */
 void os_sync_code(void);
+/* Gives whole pages of os_map_anon back: they read as zeros, and are committed on touch. */
+int os_discard(struct host *host, void *address, size_t bytes);
+/* How many bytes of the mapping are in memory now. */
+uint64_t os_resident(struct host *host, const void *address, size_t bytes);
 
 uint64_t os_clock_ns(void);      /* monotonic, nanoseconds */
 uint64_t os_wall_clock_ns(void); /* since 1970-01-01 UTC, nanoseconds */

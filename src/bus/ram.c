@@ -62,6 +62,26 @@ void ram_mark_written(struct ram *ram, uint64_t offset, uint64_t bytes)
         mark_page_written(ram, page);
 }
 
+bool ram_discard(struct ram *ram, uint64_t address, uint64_t bytes)
+{
+    uint64_t end, limit = ram->base + ram->size;
+
+    if (!checked_add(address, bytes, &end) || end > limit)
+        end = limit;
+    if (address < ram->base)
+        address = ram->base;
+    if (address >= end || end - address < RAM_PAGE)
+        return true;
+    address = align_up(address, RAM_PAGE);
+    end = align_down(end, RAM_PAGE);
+    if (address >= end)
+        return true;
+    if (os_discard(ram->host, ram->bytes + (address - ram->base), end - address) < 0)
+        return false;
+    ram_mark_written(ram, address - ram->base, end - address);
+    return true;
+}
+
 /* The next step of a copy: a word where guest memory is aligned, else a byte. */
 static bool is_word_next(const uint8_t *guest, uint64_t bytes)
 {

@@ -76,6 +76,11 @@ bool ram_mark_code(struct ram *ram, uint64_t page);
  * no page of it is code. */
 void ram_mark_written(struct ram *ram, uint64_t offset, uint64_t bytes);
 
+/* Gives the whole pages of a range back to the host; what is outside RAM is left out. They
+ * read as zeros from then on, which counts as a write. False: the host refused, and they are
+ * as they were. Pointers to them stay valid. */
+bool ram_discard(struct ram *ram, uint64_t address, uint64_t bytes);
+
 /* Copy from and to guest memory, which harts may be writing or reading: that race is the
  * guest's, so it must not be one of ours. Words may tear, bytes do not. */
 void ram_copy_from(void *to, const uint8_t *from, uint64_t bytes);
