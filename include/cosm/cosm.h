@@ -81,7 +81,10 @@ COSM_API void cosm_machine_free(cosm_machine *machine);
  *   "firmware"   file: machine-mode firmware, raw or ELF, at 0x80000000
  *   "dtb"        file: device tree instead of the generated one
  *   "disk"       file, or "file,ro"; each call adds one, up to 6
+ *   "volume"     HOST:TAG or HOST:TAG:ro: a folder for the guest, which mounts it by its tag
+ *                (9p, trans=virtio); each call adds one, up to 8
  *   "memory"     size: 2M to 64G, default 512M; K, M, G and T mean powers of 1024
+ *   "balloon"    size that the guest should leave to the host, default 0; "off": no balloon
  *   "harts"      1 to 8, default 1
  *   "clock"      "host" or "insn": guest time from instructions, runs are identical
  *   "seed"       number: the guest's entropy with clock "insn"
@@ -180,6 +183,33 @@ COSM_API void cosm_machine_interrupt(cosm_machine *machine);
  * is loaded. */
 COSM_API void cosm_machine_resize_console(cosm_machine *machine, unsigned columns, unsigned rows);
 
+/* The memory of a guest, in bytes. What it says itself (guest_...) is as true as it is. */
+struct cosm_memory {
+    uint64_t ram_bytes;            /* what it was given */
+    uint64_t resident_bytes;       /* what of that is in the host's memory now */
+    uint64_t balloon_bytes;        /* what it does without, because it was asked to */
+    uint64_t balloon_target_bytes; /* what it should do without */
+    uint64_t guest_updates;        /* how often it has told what follows; 0: never, all is 0 */
+    uint64_t guest_total_bytes;
+    uint64_t guest_free_bytes;                          /* used for nothing */
+    uint64_t guest_available_bytes;                     /* could be had without swapping */
+    uint64_t guest_cache_bytes;                         /* could be had by dropping caches */
+    uint64_t guest_swap_in_bytes, guest_swap_out_bytes; /* since its start */
+    uint64_t guest_major_faults, guest_minor_faults;    /* since its start */
+};
+
+/* Asks the guest to leave `bytes` of its memory to the host; 0 gives all back to it. It
+ * follows when it can, if it has a driver. Any thread. Returns COSM_OK, COSM_BAD_ARG before
+ * the machine is loaded, or COSM_UNSUPPORTED without a balloon. */
+COSM_API cosm_status cosm_machine_balloon(cosm_machine *machine, uint64_t bytes,
+                                          struct cosm_error *err);
+
+/* Tells what is known of the guest's memory, and asks the guest for newer numbers, which the
+ * next call tells (guest_updates rises). Any thread. Returns COSM_OK, or COSM_BAD_ARG before
+ * the machine is loaded. */
+COSM_API cosm_status cosm_machine_memory(cosm_machine *machine, struct cosm_memory *memory,
+                                         struct cosm_error *err);
+
 /* The device tree blob that the guest sees; loads the machine. It belongs to the
  * machine. Returns what cosm_machine_load() returns. */
 COSM_API cosm_status cosm_machine_device_tree(cosm_machine *machine, const void **blob,
@@ -228,10 +258,9 @@ COSM_API cosm_status cosm_program_stdio(cosm_program *program, int in, int out,
 COSM_API cosm_status cosm_program_log(cosm_program *program, cosm_log *log, void *ctx,
                                       struct cosm_error *err);
 
-/* Reads and checks the program. cosm_program_run() does it when it was not done. Returns COSM_OK, or
- *   COSM_NOT_FOUND, COSM_PERMISSION, COSM_IO, COSM_NO_MEMORY
- *   COSM_BAD_IMAGE    malformed: the message says where, what was found and what is wanted
- *   COSM_UNSUPPORTED  no program that cosm runs
+/* Reads and checks the program. cosm_program_run() does it when it was not done. Returns COSM_OK,
+ * or COSM_NOT_FOUND, COSM_PERMISSION, COSM_IO, COSM_NO_MEMORY COSM_BAD_IMAGE    malformed: the
+ * message says where, what was found and what is wanted COSM_UNSUPPORTED  no program that cosm runs
  *   COSM_LIMIT        too large
  *   COSM_BAD_ARG      nothing to run */
 COSM_API cosm_status cosm_program_load(cosm_program *program, struct cosm_error *err);

@@ -246,6 +246,24 @@ static cosm_status unknown_key(const char *key, struct cosm_error *err)
                      key);
 }
 
+#define BALLOON_OFF UINT64_MAX
+
+static cosm_status set_balloon(cosm_machine *machine, const char *text, struct cosm_error *err)
+{
+    struct option size = options[OPTION_run_balloon];
+    uint64_t bytes = BALLOON_OFF;
+    cosm_status status = COSM_OK;
+
+    size.kind = KIND_SIZE;
+    size.max = UINT64_MAX - 1;
+    if (strcmp(text, "off") != 0)
+        status = option_check(&size, "balloon", text, &bytes, err);
+    if (status != COSM_OK)
+        return cosm_fail(err, COSM_BAD_ARG, "balloon: '%s': want a size, such as 256M, or off",
+                         text);
+    return value_set(machine, &machine->values[OPTION_run_balloon], text, strlen(text), bytes, err);
+}
+
 cosm_status cosm_machine_set(cosm_machine *machine, const char *key, const char *text,
                              struct cosm_error *err)
 {
@@ -266,6 +284,8 @@ cosm_status cosm_machine_set(cosm_machine *machine, const char *key, const char 
         return add_disk(machine, text, err);
     if (option->id == OPTION_run_publish)
         return add_publish(machine, text, err);
+    if (option->id == OPTION_run_balloon)
+        return set_balloon(machine, text, err);
     if (option->id == OPTION_run_volume)
         return add_share(machine, text, err);
     return value_set(machine, &machine->values[option->id], text, strlen(text), number, err);
@@ -456,7 +476,10 @@ static void fill_config(cosm_machine *machine, struct machine_config *config)
         .signature = values[OPTION_run_signature].text,
         .disk_count = machine->disk_count,
         .share_count = machine->share_count,
+        .has_no_balloon = values[OPTION_run_balloon].number == BALLOON_OFF,
     };
+    if (!config->has_no_balloon)
+        config->balloon_bytes = values[OPTION_run_balloon].number;
     for (unsigned n = 0; n < machine->share_count; n++)
         config->shares[n] =
             (struct machine_share){machine->shares[n].folder.text, machine->shares[n].tag.text,
@@ -587,6 +610,43 @@ void cosm_machine_resize_console(cosm_machine *machine, unsigned columns, unsign
 
     if (board)
         machine_resize_console(board, columns, rows);
+}
+
+cosm_status cosm_machine_balloon(cosm_machine *machine, uint64_t bytes, struct cosm_error *err)
+{
+    struct machine *board = atomic_load(&machine->board);
+
+    if (!board)
+        return cosm_fail(err, COSM_BAD_ARG, "balloon: the machine is not loaded yet");
+    return machine_resize_balloon(board, bytes, err);
+}
+
+cosm_status cosm_machine_memory(cosm_machine *machine, struct cosm_memory *out,
+                                struct cosm_error *err)
+{
+    struct machine *board = atomic_load(&machine->board);
+    struct machine_memory memory;
+
+    *out = (struct cosm_memory){0};
+    if (!board)
+        return cosm_fail(err, COSM_BAD_ARG, "memory: the machine is not loaded yet");
+    machine_look_at_memory(board, &memory);
+    *out = (struct cosm_memory){
+        .ram_bytes = memory.ram,
+        .resident_bytes = memory.resident,
+        .balloon_bytes = memory.balloon,
+        .balloon_target_bytes = memory.balloon_target,
+        .guest_updates = memory.updates,
+        .guest_total_bytes = memory.total,
+        .guest_free_bytes = memory.free,
+        .guest_available_bytes = memory.available,
+        .guest_cache_bytes = memory.caches,
+        .guest_swap_in_bytes = memory.swap_in,
+        .guest_swap_out_bytes = memory.swap_out,
+        .guest_major_faults = memory.major_faults,
+        .guest_minor_faults = memory.minor_faults,
+    };
+    return COSM_OK;
 }
 
 cosm_status cosm_machine_device_tree(cosm_machine *machine, const void **blob, size_t *bytes,

@@ -1,6 +1,7 @@
 /* machine/board.c: the memory map and the wires of QEMU's `virt` machine. */
 #include <stdio.h>
 
+#include "base/os.h"
 #include "base/status.h"
 #include "dev/aclint.h"
 #include "dev/plic.h"
@@ -8,6 +9,7 @@
 #include "dev/syscon.h"
 #include "dev/uart_16550a.h"
 #include "dev/virtio_9p.h"
+#include "dev/virtio_balloon.h"
 #include "dev/virtio_blk.h"
 #include "dev/virtio_console.h"
 #include "dev/virtio_mmio.h"
@@ -376,6 +378,17 @@ static cosm_status add_shares(struct machine *machine, const struct machine_conf
     return status;
 }
 
+static cosm_status add_balloon(struct machine *machine, const struct machine_config *config,
+                               struct cosm_error *err)
+{
+    struct virtio_balloon_options options = {config->balloon_bytes};
+
+    if (config->has_no_balloon)
+        return COSM_OK;
+    return add_extra(machine, BALLOON_EXTRA, &class_virtio_balloon, &options, &machine->balloon,
+                     err);
+}
+
 cosm_status board_open(struct machine *machine, const struct machine_config *config,
                        struct cosm_error *err)
 {
@@ -399,6 +412,8 @@ cosm_status board_open(struct machine *machine, const struct machine_config *con
         status = add_simple(machine, err);
     for (unsigned slot = 0; slot < VIRTIO_SLOTS && status == COSM_OK; slot++)
         status = add_slot(machine, slot, &slots, config, err);
+    if (status == COSM_OK)
+        status = add_balloon(machine, config, err);
     if (status == COSM_OK)
         status = add_shares(machine, config, err);
     return status;
@@ -454,4 +469,41 @@ void board_resize_console(struct machine *machine, unsigned columns, unsigned ro
     pthread_mutex_lock(&machine->bus.lock);
     virtio_console_resize(machine->virtio_console->state, columns, rows);
     pthread_mutex_unlock(&machine->bus.lock);
+}
+
+cosm_status machine_resize_balloon(struct machine *machine, uint64_t bytes, struct cosm_error *err)
+{
+    if (!machine->balloon)
+        return cosm_fail(err, COSM_UNSUPPORTED, "the machine has no balloon");
+    pthread_mutex_lock(&machine->bus.lock);
+    virtio_balloon_resize(machine->balloon->state, bytes);
+    pthread_mutex_unlock(&machine->bus.lock);
+    return COSM_OK;
+}
+
+void machine_look_at_memory(struct machine *machine, struct machine_memory *out)
+{
+    struct balloon_state balloon = {0};
+
+    if (machine->balloon) {
+        pthread_mutex_lock(&machine->bus.lock);
+        virtio_balloon_look(machine->balloon->state, &balloon);
+        virtio_balloon_ask(machine->balloon->state);
+        pthread_mutex_unlock(&machine->bus.lock);
+    }
+    *out = (struct machine_memory){
+        .ram = machine->ram.size,
+        .resident = os_resident(machine->host, machine->ram.bytes, machine->ram.size),
+        .balloon = balloon.actual_bytes,
+        .balloon_target = balloon.target_bytes,
+        .total = balloon.stats[BALLOON_TOTAL],
+        .free = balloon.stats[BALLOON_FREE],
+        .available = balloon.stats[BALLOON_AVAILABLE],
+        .caches = balloon.stats[BALLOON_CACHES],
+        .swap_in = balloon.stats[BALLOON_SWAP_IN],
+        .swap_out = balloon.stats[BALLOON_SWAP_OUT],
+        .major_faults = balloon.stats[BALLOON_MAJFLT],
+        .minor_faults = balloon.stats[BALLOON_MINFLT],
+        .updates = balloon.updates,
+    };
 }

@@ -291,6 +291,11 @@ static cosm_status check_config(struct machine_config *config, struct cosm_error
     if (config->share_count > MACHINE_SHARES_MAX)
         return cosm_fail(err, COSM_BAD_ARG, "%u shared folders: at most %d", config->share_count,
                          MACHINE_SHARES_MAX);
+    if (config->balloon_bytes > config->ram_bytes)
+        return cosm_fail(err, COSM_BAD_ARG,
+                         "a balloon of %llu MiB in %llu MiB of memory: want a smaller one",
+                         (unsigned long long)(config->balloon_bytes / mib),
+                         (unsigned long long)(config->ram_bytes / mib));
     if (!config->kernel && !config->firmware)
         return cosm_fail(err, COSM_BAD_ARG, "nothing to run: give a kernel or firmware");
     config->ram_bytes = align_up(config->ram_bytes, RAM_PAGE);

@@ -79,6 +79,8 @@ struct machine_config {
     const char *pcap;             /* record the network's frames here */
     struct machine_share shares[MACHINE_SHARES_MAX];
     unsigned share_count;
+    bool has_no_balloon;
+    uint64_t balloon_bytes; /* what the guest should do without, from the start */
     /* riscv-arch-test: write begin_signature..end_signature here at the end. */
     const char *signature;
 };
@@ -114,6 +116,19 @@ cosm_status machine_run(struct machine *machine, uint64_t deadline_ns,
                         struct machine_result *result, struct cosm_error *err);
 void machine_interrupt(struct machine *machine);
 void machine_resize_console(struct machine *machine, unsigned columns, unsigned rows);
+
+/* What the guest says about its memory, and what the host knows. Bytes. */
+struct machine_memory {
+    uint64_t ram, resident;           /* all of it; what of it is in the host's memory now */
+    uint64_t balloon, balloon_target; /* what the guest does without; what it should */
+    uint64_t total, free, available, caches, swap_in, swap_out, major_faults, minor_faults;
+    uint64_t updates; /* of the line above, since the start: 0 when the guest says nothing */
+};
+
+/* Any thread. The guest follows when it likes. UNSUPPORTED without a balloon. */
+cosm_status machine_resize_balloon(struct machine *machine, uint64_t bytes, struct cosm_error *err);
+/* Any thread. Asks the guest for newer numbers, too, which come soon. */
+void machine_look_at_memory(struct machine *machine, struct machine_memory *out);
 
 /* The device tree that the guest sees; owned by the machine. */
 void machine_dtb(struct machine *machine, const void **blob, size_t *bytes);

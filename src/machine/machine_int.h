@@ -153,7 +153,8 @@ struct machine {
     struct device *devices[DEVICES_MAX]; /* in the order of the device tree */
     unsigned device_count;
     struct net *net;
-    struct device *plic, *virtio_console, *nic; /* nic: NULL without a network */
+    struct device *plic, *virtio_console;
+    struct device *nic, *balloon; /* NULL: there is none */
     uint32_t aclint_interrupts[4 * HARTS_MAX], plic_interrupts[4 * HARTS_MAX];
     struct alarm alarms[DEVICES_MAX]; /* by the device's place in devices */
 
