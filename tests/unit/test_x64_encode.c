@@ -338,6 +338,8 @@ TEST(every_row_reads_back_as_it_was_written)
 
 TEST(labels_reach_both_ways)
 {
+    static const uint8_t want[] = {0xeb, 0x02, 0x75, 0xfc, 0x4c, 0x8d, 0x0d, 0xf5,
+                                   0xff, 0xff, 0xff, 0xe9, 0xf4, 0xff, 0xff, 0xff};
     struct host host = {0};
     struct x64_code code;
     x64_label back, ahead;
@@ -350,12 +352,56 @@ TEST(labels_reach_both_ways)
     x64_jcc(&code, X64_CC_NE, back);
     x64_bind(&code, ahead);
     x64_lea_label(&code, X64_R9, back);
+    x64_jmp_long(&code, ahead);
     x64_link(&code);
-    CHECK_U64(code.count, 18);
-    CHECK_U64(load_le32(code.bytes + 1), 6);
-    CHECK_U64(load_le32(code.bytes + 7), (uint32_t)-11);
-    CHECK_U64(load_le32(code.bytes + 14), (uint32_t)-18);
+    CHECK_U64(code.count, sizeof want);
+    CHECK(code.count == sizeof want && memcmp(code.bytes, want, sizeof want) == 0);
     x64_code_fini(&code);
+}
+
+/* A chain of jumps with padding between: each displacement is short exactly when it fits, and
+ * following them leads to where each label was put. */
+TEST(jumps_are_short_where_they_can_be)
+{
+    struct host host = {0};
+    struct listing l = {.random = 0x123456789};
+
+    for (unsigned round = 0; round < 200; round++) {
+        x64_label labels[40];
+        uint32_t at[40], place = 0;
+
+        x64_code_init(&l.code, &host);
+        for (unsigned i = 0; i < 40; i++)
+            labels[i] = x64_new_label(&l.code);
+        for (unsigned i = 0; i < 40; i++) {
+            x64_bind(&l.code, labels[i]);
+            if (next_random(&l) & 1)
+                x64_jmp(&l.code, labels[next_random(&l) % 40]);
+            else
+                x64_jcc(&l.code, X64_CC_E, labels[next_random(&l) % 40]);
+            for (uint64_t n = next_random(&l) % 12; n > 0; n--)
+                x64_byte(&l.code, 0x90);
+        }
+        x64_link(&l.code);
+        for (unsigned i = 0; i < 40; i++) /* label 1 is the first */
+            at[i] = l.code.labels[labels[i]] - 1;
+        for (unsigned i = 0; i < 40; i++) {
+            const uint8_t *byte = &l.code.bytes[at[i]];
+            bool is_short = byte[0] == 0xeb || byte[0] == 0x74;
+            uint32_t length = is_short ? 2 : byte[0] == 0xe9 ? 5 : 6;
+            int32_t offset = is_short ? (int8_t)byte[1] : (int32_t)load_le32(byte + length - 4);
+            uint32_t to = at[i] + length + (uint32_t)offset;
+            bool is_label = false;
+
+            for (unsigned k = 0; k < 40; k++)
+                is_label |= at[k] == to;
+            CHECK(is_label);
+            CHECK(is_short || offset < -128 || offset > 120);
+            CHECK(at[i] >= place);
+            place = at[i] + length;
+        }
+        x64_code_fini(&l.code);
+    }
 }
 
 TEST(running_out_of_memory_breaks_the_code_and_no_more)
@@ -376,4 +422,5 @@ TEST(running_out_of_memory_breaks_the_code_and_no_more)
 }
 
 TESTS("x64_encode", RUN(every_row_reads_back_as_it_was_written), RUN(labels_reach_both_ways),
+      RUN(jumps_are_short_where_they_can_be),
       RUN(running_out_of_memory_breaks_the_code_and_no_more))

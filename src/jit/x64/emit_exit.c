@@ -375,7 +375,7 @@ static void put_aside(struct x64_code *code)
 static void put_entries(struct x64_code *code, const x64_label *labels, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        x64_jmp(code, labels[i]);
+        x64_jmp_long(code, labels[i]);
         x64_align(code, 16);
     }
 }

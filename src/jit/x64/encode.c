@@ -286,32 +286,38 @@ void x64_bind(struct x64_code *code, x64_label label)
 }
 
 /* 32 bits here become the label's offset less `from`. */
-static void put_fixup(struct x64_code *code, x64_label label, uint32_t from)
+static void put_fixup(struct x64_code *code, x64_label label, uint32_t from, uint8_t opcode)
 {
     if (grow(code, (void **)&code->fixups, code->fixup_count, &code->fixup_room,
              sizeof *code->fixups))
         code->fixups[code->fixup_count++] =
-            (struct x64_fixup){.at = code->count, .label = label, .from = from};
+            (struct x64_fixup){.at = code->count, .label = label, .from = from, .opcode = opcode};
     x64_word32(code, 0);
 }
 
 void x64_jmp(struct x64_code *code, x64_label to)
 {
     x64_byte(code, 0xe9);
-    put_fixup(code, to, code->count + 4);
+    put_fixup(code, to, code->count + 4, 0xeb);
+}
+
+void x64_jmp_long(struct x64_code *code, x64_label to)
+{
+    x64_byte(code, 0xe9);
+    put_fixup(code, to, code->count + 4, 0);
 }
 
 void x64_jcc(struct x64_code *code, enum x64_cc cc, x64_label to)
 {
     x64_byte(code, 0x0f);
     x64_byte(code, (uint8_t)(0x80 + cc));
-    put_fixup(code, to, code->count + 4);
+    put_fixup(code, to, code->count + 4, (uint8_t)(0x70 + cc));
 }
 
 void x64_call(struct x64_code *code, x64_label to)
 {
     x64_byte(code, 0xe8);
-    put_fixup(code, to, code->count + 4);
+    put_fixup(code, to, code->count + 4, 0);
 }
 
 /* Replaces the displacement just written by one to the label. */
@@ -320,7 +326,7 @@ static void aim_last(struct x64_code *code, x64_label label)
     if (code->is_broken)
         return;
     code->count -= 4;
-    put_fixup(code, label, code->count + 4);
+    put_fixup(code, label, code->count + 4, 0);
 }
 
 static const struct x64_mem at_label = {.base = X64_NO_REG, .index = X64_NO_REG};
@@ -339,16 +345,97 @@ void x64_through(struct x64_code *code, uint8_t row, x64_label label)
 
 void x64_offset(struct x64_code *code, x64_label to, x64_label base)
 {
-    put_fixup(code, to, code->is_broken ? 0 : code->labels[base] - 1);
+    put_fixup(code, to, code->is_broken ? 0 : code->labels[base] - 1, 0);
+}
+
+/* ---- linking ---- */
+
+/* Bytes that the short form of a jump saves. */
+static uint32_t saving(const struct x64_fixup *fixup)
+{
+    if (!fixup->is_short)
+        return 0;
+    return fixup->opcode == 0xeb ? 3 : 4;
+}
+
+/* Where the byte at `at`, which begins an instruction, goes. */
+static uint32_t moved(const struct x64_code *code, uint32_t at)
+{
+    uint32_t low = 0, high = code->fixup_count;
+
+    while (low < high) { /* fixups lie in the order of their places */
+        uint32_t middle = low + (high - low) / 2;
+
+        if (code->fixups[middle].at + 4 <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0)
+        return at;
+    return at - code->fixups[low - 1].before - saving(&code->fixups[low - 1]);
+}
+
+static int32_t distance(const struct x64_code *code, const struct x64_fixup *fixup)
+{
+    return (int32_t)(moved(code, code->labels[fixup->label] - 1) - moved(code, fixup->from));
+}
+
+/* One more round of shortening: distances only become less, so what is short stays so. */
+static bool shorten(struct x64_code *code)
+{
+    uint32_t saved = 0;
+    bool is_changed = false;
+
+    for (uint32_t i = 0; i < code->fixup_count; i++) {
+        struct x64_fixup *fixup = &code->fixups[i];
+
+        if (fixup->opcode && !fixup->is_short && fits_in_8(distance(code, fixup))) {
+            fixup->is_short = true;
+            is_changed = true;
+        }
+    }
+    for (uint32_t i = 0; i < code->fixup_count; i++) {
+        code->fixups[i].before = saved;
+        saved += saving(&code->fixups[i]);
+    }
+    return is_changed;
+}
+
+/* Writes a fixup's bytes, whose place is now `to`. */
+static void patch(struct x64_code *code, const struct x64_fixup *fixup, uint32_t to)
+{
+    int32_t value = distance(code, fixup);
+
+    if (fixup->is_short) {
+        code->bytes[to - 2] = fixup->opcode;
+        code->bytes[to - 1] = (uint8_t)value;
+    } else {
+        store_le32(code->bytes + to - 4, (uint32_t)value);
+    }
 }
 
 void x64_link(struct x64_code *code)
 {
+    uint32_t from = 0, to = 0;
+
     if (code->is_broken)
         return;
-    for (uint32_t i = 0; i < code->fixup_count; i++) {
-        const struct x64_fixup *fixup = &code->fixups[i];
-
-        store_le32(code->bytes + fixup->at, code->labels[fixup->label] - 1 - fixup->from);
+    for (unsigned round = 0; round < 8 && shorten(code); round++) { /* two, mostly */
     }
+    for (uint32_t i = 0; i <= code->fixup_count; i++) {
+        const struct x64_fixup *fixup = i < code->fixup_count ? &code->fixups[i] : NULL;
+        uint32_t end = fixup ? fixup->at + 4 : code->count;
+        uint32_t kept = end - from - (fixup ? saving(fixup) : 0);
+
+        memmove(code->bytes + to, code->bytes + from, kept);
+        from = end;
+        to += kept;
+        if (fixup)
+            patch(code, fixup, to);
+    }
+    for (uint32_t i = 1; i < code->label_count; i++)
+        if (code->labels[i])
+            code->labels[i] = moved(code, code->labels[i] - 1) + 1;
+    code->count = to;
 }

@@ -2,7 +2,7 @@
  *
  * Reference: Intel SDM volume 2, chapter 2. x64.def has a row for each form; this is the one
  * place that knows prefixes, ModRM, SIB and VEX. Labels are offsets in the code, patched
- * when bound; all branches that go through labels have 32-bit displacements.
+ * when bound; linking shortens the jumps to near labels.
  *
  * Running out of memory breaks the code (x64_code.is_broken): what follows does nothing.
  * Threads: one a buffer. */
@@ -126,7 +126,10 @@ struct x64_code {
     struct x64_fixup {
         uint32_t at; /* of the displacement */
         x64_label label;
-        uint32_t from; /* the displacement counts from here */
+        uint32_t from;   /* the displacement counts from here */
+        uint32_t before; /* linking: bytes saved up to the end of the one before */
+        uint8_t opcode;  /* of the form with 8 bits, for jumps; else 0 */
+        bool is_short;
     } * fixups;
     uint32_t fixup_count, fixup_room;
     bool is_broken;
@@ -146,6 +149,7 @@ void x64_align(struct x64_code *code, uint32_t to); /* with int3 */
 x64_label x64_new_label(struct x64_code *code);
 void x64_bind(struct x64_code *code, x64_label label); /* here */
 void x64_jmp(struct x64_code *code, x64_label to);
+void x64_jmp_long(struct x64_code *code, x64_label to); /* of 5 bytes, always */
 void x64_jcc(struct x64_code *code, enum x64_cc cc, x64_label to);
 void x64_call(struct x64_code *code, x64_label to);
 /* lea reg, [label]; the instruction before a memory operand at a label. */
@@ -154,7 +158,7 @@ void x64_lea_label(struct x64_code *code, uint8_t reg, x64_label label);
 void x64_through(struct x64_code *code, uint8_t row, x64_label label);
 /* A 32-bit offset from `base` to `to`, for tables. */
 void x64_offset(struct x64_code *code, x64_label to, x64_label base);
-/* Shortens nothing, patches every fixup. All labels used are bound. */
+/* Shortens jumps, moves the code together and patches every fixup. All labels used are bound. */
 void x64_link(struct x64_code *code);
 
 /* ---- the usual forms ---- */
