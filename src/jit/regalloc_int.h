@@ -92,6 +92,7 @@ struct ra_loop {
     ra_pos from, to;
     uint32_t parent; /* RA_NONE: outermost */
     uint32_t depth;
+    struct mir_masks own; /* registers of its head's parameters */
 };
 
 struct ra_block {

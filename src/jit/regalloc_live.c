@@ -182,7 +182,7 @@ static void find_loops(struct ra_memory *ra)
             for (uint32_t l = open; l != RA_NONE && ra->loops.at[l].to < to;
                  l = ra->loops.at[l].parent)
                 ra->loops.at[l].to = to;
-            ra->loops.at[ra->loops.count] = (struct ra_loop){from, to, open, depth};
+            ra->loops.at[ra->loops.count] = (struct ra_loop){from, to, open, depth, {{0}}};
             open = ra->loops.count++;
         }
         ra->blocks.at[b].loop = open;

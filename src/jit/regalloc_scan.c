@@ -112,6 +112,10 @@ static uint64_t spill_weight(struct ra_memory *ra, struct ra_interval *it)
         freq = freq < 8 ? freq : 8;
         away = use - ra->now;
     }
+    if (use == RA_NONE && it->last_use != RA_NONE && it->last_use >= RA_GAP(ra->now)) {
+        freq = ra->blocks.at[ra->block_of.at[ra->now / RA_INSN]].freq; /* it ends right here */
+        away = 0;
+    }
     if (it->is_const)
         freq = (freq + 1) / 2;
     return (freq << 24) / (away + 16);
@@ -423,6 +427,14 @@ static uint32_t hints(const struct ra_memory *ra, const struct ra_interval *it)
     return mask;
 }
 
+/* A parameter's piece that its block begins with. */
+static bool is_param(const struct ra_memory *ra, const struct ra_interval *it)
+{
+    const struct ra_vreg *info = &ra->vregs.at[it->reg];
+
+    return info->def_block != RA_NONE && info->def_insn == RA_NONE && it->start == info->born;
+}
+
 /* Hints for a parameter come from the arguments that have a place already. */
 static uint32_t param_hints(const struct ra_memory *ra, const struct ra_interval *it)
 {
@@ -431,7 +443,7 @@ static uint32_t param_hints(const struct ra_memory *ra, const struct ra_interval
     const struct mir_block *block;
     uint32_t mask = 0;
 
-    if (info->def_block == RA_NONE || info->def_insn != RA_NONE || it->start != info->born)
+    if (!is_param(ra, it))
         return 0;
     block = &mir->blocks[info->def_block];
     for (uint32_t n = 0; n < block->pred_count; n++) {
@@ -462,6 +474,12 @@ static void assign(struct ra_memory *ra, ra_piece piece, unsigned reg)
 
     it->place = MIR_IN_REG;
     it->index = (uint8_t)reg;
+    if (is_param(ra, it) && loop_at(ra, it->start) != RA_NONE) {
+        struct ra_loop *loop = &ra->loops.at[loop_at(ra, it->start)];
+
+        if (loop->from == it->start)
+            loop->own.mask[it->class] |= 1u << reg;
+    }
     if (of && ra->vregs.at[of].hint == RA_NO_REG)
         ra->vregs.at[of].hint = it->index;
     activate(ra, piece);
@@ -477,11 +495,25 @@ static bool is_worth(const struct ra_interval *it, ra_pos until, ra_pos needed, 
     return wish != RA_NONE && wish < RA_GAP(until);
 }
 
+/* Of registers that are all good, those that are best: what saves a move; what is not a loop's
+ * variable's, for that has another value waiting for it; what is cheaper. */
+static uint32_t prefer(const struct ra_memory *ra, const struct ra_interval *it, uint32_t mask,
+                       uint32_t hinted)
+{
+    uint32_t loop = loop_at(ra, it->start);
+    uint32_t preferred = ra->registers->preferred.mask[it->class];
+
+    if (mask & hinted)
+        return mask & hinted;
+    if (loop != RA_NONE && (mask & ~ra->loops.at[loop].own.mask[it->class]))
+        mask &= ~ra->loops.at[loop].own.mask[it->class];
+    return mask & preferred ? mask & preferred : mask;
+}
+
 static bool take_free(struct ra_memory *ra, ra_piece piece, ra_pos needed, ra_pos wish)
 {
     struct ra_interval *it = piece_at(ra, piece);
     uint32_t free = ra->registers->allocatable.mask[it->class] & ~ra->active_mask[it->class];
-    uint32_t preferred = ra->registers->preferred.mask[it->class];
     uint32_t hinted = hints(ra, it) | param_hints(ra, it), whole = 0;
     ra_pos until[32], best = 0;
     unsigned reg = 0;
@@ -500,10 +532,7 @@ static bool take_free(struct ra_memory *ra, ra_piece piece, ra_pos needed, ra_po
         }
     }
     if (whole) {
-        uint32_t choice = ra->seed ? whole : whole & hinted;
-
-        choice = choice ? choice : whole & preferred ? whole & preferred : whole;
-        assign(ra, piece, pick(ra, choice));
+        assign(ra, piece, pick(ra, ra->seed ? whole : prefer(ra, it, whole, hinted)));
         return true;
     }
     if (!is_worth(it, best, needed, wish))
@@ -521,8 +550,12 @@ static void evict(struct ra_memory *ra, ra_piece piece)
     ra_piece rest;
 
     deactivate(ra, piece);
-    next_use(ra, it, ra->now);
-    outside = it->last_use != RA_NONE && it->last_use > it->start ? it->last_use : it->start;
+    next_wish(ra, it, ra->now);
+    if (it->last_use == RA_NONE || it->last_use < it->start) {
+        spill(ra, piece); /* it was there for nothing */
+        return;
+    }
+    outside = it->last_use > it->start ? it->last_use : it->start;
     if (outside >= pos)
         pos = ra->now;
     best = hoist(ra, pos, outside);
