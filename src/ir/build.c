@@ -11,15 +11,13 @@
 #define ARGS_MAX    (1u << 24)
 #define HELPERS_MAX 1024u
 
-bool ir_grow(struct ir *ir, void *array, uint32_t *room, uint32_t wanted, size_t element,
-             uint32_t limit)
+bool ir_grow_now(struct ir *ir, void *array, uint32_t *room, uint32_t wanted, size_t element,
+                 uint32_t limit)
 {
     void **base = array;
     uint32_t more = *room ? *room : 16;
     void *new;
 
-    if (LIKELY(wanted <= *room))
-        return true;
     if (wanted > limit) {
         ir->is_broken = true;
         return false;
@@ -73,6 +71,7 @@ void ir_free(struct ir *ir)
     mem_free(ir->host, ir->helpers, ir->helper_room * sizeof *ir->helpers);
     mem_free(ir->host, ir->order, ir->order_room * sizeof *ir->order);
     mem_free(ir->host, ir->layout, ir->layout_room * sizeof *ir->layout);
+    mem_free(ir->host, ir->is_live, ir->live_room * sizeof *ir->is_live);
     for (unsigned i = 0; i < IR_SCRATCHES; i++)
         mem_free(ir->host, ir->scratch[i], ir->scratch_room[i] * sizeof *ir->scratch[i]);
     ir_numbers_free(ir);
@@ -87,7 +86,7 @@ void ir_clear(struct ir *ir)
     ir->helper_count = ir->order_count = ir->layout_count = 0;
     ir->current = 0;
     ir->has_fp_flags = ir->is_broken = false;
-    ir->is_finished = ir->is_analyzed = ir->is_scheduled = false;
+    ir->is_finished = ir->is_analyzed = ir->is_swept = ir->is_scheduled = false;
     ir_numbers_clear(ir);
     ir_vars_clear(ir);
     ir_block_new(ir);

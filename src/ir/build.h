@@ -5,9 +5,16 @@
 #include "base/bits.h"
 #include "ir/ir_int.h"
 
-/* Makes room for one more element. False: out of memory or at the limit; the function is broken. */
-bool ir_grow(struct ir *ir, void *array, uint32_t *room, uint32_t wanted, size_t element,
-             uint32_t limit);
+/* Makes room for `wanted` elements. False: out of memory or at the limit; the function is broken.
+ */
+bool ir_grow_now(struct ir *ir, void *array, uint32_t *room, uint32_t wanted, size_t element,
+                 uint32_t limit);
+
+static inline bool ir_grow(struct ir *ir, void *array, uint32_t *room, uint32_t wanted,
+                           size_t element, uint32_t limit)
+{
+    return LIKELY(wanted <= *room) || ir_grow_now(ir, array, room, wanted, element, limit);
+}
 
 /* A node of the current block, not yet in any list. 0 when the function is broken. */
 ir_ref ir_node_new(struct ir *ir, struct ir_node node);

@@ -29,8 +29,10 @@ struct ir {
     uint32_t order_count, order_room, layout_count, layout_room;
     uint32_t *scratch[IR_SCRATCHES];
     uint32_t scratch_room[IR_SCRATCHES];
+    uint8_t *is_live; /* while is_swept: what the sweep of dead code found, a node */
+    uint32_t live_room, live_count;
     ir_block current;
-    bool has_fp_flags, is_broken, is_finished, is_analyzed, is_scheduled;
+    bool has_fp_flags, is_broken, is_finished, is_analyzed, is_swept, is_scheduled;
     struct ir_vars *vars;
     struct ir_numbers *numbers;
 };
@@ -177,7 +179,8 @@ void ir_analyze(struct ir *ir);
 /* `above` dominates `block`; both reachable. */
 bool ir_dominates(const struct ir *ir, ir_block above, ir_block block);
 /* `order`, from made_in of the pure nodes: each stands before its first use in its block, or at
- * the end of it. What nothing needs is left out. After ir_analyze. */
+ * the end of it. What nothing needs is left out. After ir_analyze. Passes that make pure nodes, or
+ * that make one needed that was not, clear is_swept. */
 void ir_order(struct ir *ir);
 
 #endif

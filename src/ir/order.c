@@ -7,13 +7,13 @@
 #include "base/bits.h"
 #include "ir/build.h"
 
-enum { STATE = 3, STACK, BUCKET }; /* scratches */
+enum { STATE = 3, STACK, BUCKET }; /* scratches; the first as bytes */
 
-enum { IS_LIVE = 1, IS_PLACED = 2, IS_OPEN = 4 }; /* a node's state */
+enum { IS_LIVE = 1, IS_PLACED = 2, IS_OPEN = 4, IS_FLOATING = 8 }; /* a node's state */
 
 struct order {
     struct ir *ir;
-    uint32_t *state;
+    uint8_t *state;
     ir_ref *stack;
     uint32_t depth;
     ir_block block;
@@ -22,6 +22,12 @@ struct order {
 static bool is_ordered(const struct ir *ir, ir_ref ref)
 {
     return ir->nodes[ref].op != IR_const && ir->nodes[ref].op != IR_param;
+}
+
+/* Pure: it goes where it is needed. A projection goes with its node. */
+static bool is_floating(const struct ir *ir, ir_ref ref)
+{
+    return is_ordered(ir, ref) && !ir_is_effect(ir, ref) && ir->nodes[ref].op != IR_proj;
 }
 
 static void push(struct order *o, ir_ref ref)
@@ -60,6 +66,14 @@ static void mark_live(struct order *o)
         }
 }
 
+/* As the sweep found them; what was made since is in the lists of effects. */
+static void mark_as_swept(struct order *o)
+{
+    _Static_assert(IS_LIVE == 1, "is_live says 1");
+
+    memcpy(o->state, o->ir->is_live, o->ir->live_count);
+}
+
 /* Live pure nodes by block, in the order in which they were made: a block's begin at first. */
 static uint32_t *sort_by_block(struct order *o)
 {
@@ -70,12 +84,14 @@ static uint32_t *sort_by_block(struct order *o)
     if (!bucket)
         return NULL;
     for (ir_ref ref = 1; ref < ir->node_count; ref++)
-        if (o->state[ref] & IS_LIVE && is_ordered(ir, ref) && !ir_is_effect(ir, ref))
+        if (o->state[ref] & IS_LIVE && is_floating(ir, ref)) {
+            o->state[ref] |= IS_FLOATING;
             bucket[ir->made_in[ref] + 1]++;
+        }
     for (ir_block block = 0; block <= ir->block_count; block++)
         sum = bucket[block] += sum;
     for (ir_ref ref = 1; ref < ir->node_count; ref++)
-        if (o->state[ref] & IS_LIVE && is_ordered(ir, ref) && !ir_is_effect(ir, ref))
+        if (o->state[ref] & IS_FLOATING)
             nodes[bucket[ir->made_in[ref]]++] = ref;
     return bucket; /* now each is the end of its block's */
 }
@@ -102,8 +118,8 @@ static void need(void *ctx, uint32_t *ref)
 {
     struct order *o = ctx;
 
-    if (!(o->state[*ref] & IS_PLACED) && o->ir->made_in[*ref] == o->block &&
-        is_ordered(o->ir, *ref) && !ir_is_effect(o->ir, *ref) && o->ir->nodes[*ref].op != IR_proj)
+    if ((o->state[*ref] & (IS_PLACED | IS_FLOATING)) == IS_FLOATING &&
+        o->ir->made_in[*ref] == o->block)
         push(o, *ref);
 }
 
@@ -146,7 +162,7 @@ static void order_block(struct order *o, const uint32_t *pure, uint32_t pure_cou
     for (uint32_t e = 0; e + 1 < info->effect_count; e++)
         place_with_operands(o, info->effects[e]);
     for (uint32_t i = 0; i < pure_count; i++)
-        if (ir->nodes[pure[i]].op != IR_proj && !(o->state[pure[i]] & IS_PLACED) &&
+        if (!(o->state[pure[i]] & IS_PLACED) &&
             pure[i] != condition) { /* which stays beside the branch, for one compare-and-branch */
             push(o, pure[i]);
             place_needed(o);
@@ -164,9 +180,13 @@ void ir_order(struct ir *ir)
     if (ir->is_broken)
         return;
     ir->order_count = 0;
-    o.state = ir_scratch(ir, STATE, ir->node_count);
+    o.state = (uint8_t *)ir_scratch(ir, STATE, ir->node_count / 4 + 1);
     o.stack = ir_scratch(ir, STACK, 64);
-    if (o.state && o.stack)
+    if (!o.state || !o.stack)
+        return;
+    if (ir->is_swept)
+        mark_as_swept(&o);
+    else
         mark_live(&o);
     if (!ir->is_broken)
         bucket = sort_by_block(&o);

@@ -5,15 +5,14 @@
  *
  * What may leave the function, change memory or the state, or raise a flag is needed; what that
  * needs is. A parameter that is needed needs what every edge gives it. */
-#include "base/bits.h"
+#include "ir/build.h"
 #include "opt/pass.h"
 
-enum { LIVE, STACK }; /* scratches beyond ir_analyze's */
-#define SCRATCH(which) (3 + (which))
+#define STACK 3 /* a scratch that ir_analyze leaves alone */
 
 struct dce {
     struct ir *ir;
-    uint32_t *is_live;
+    uint8_t *is_live;
     ir_ref *stack;
     uint32_t depth;
 };
@@ -174,10 +173,14 @@ void opt_dce(struct ir *ir)
     ir_analyze(ir);
     if (ir->is_broken)
         return;
-    d.is_live = ir_scratch(ir, SCRATCH(LIVE), ir->node_count);
-    d.stack = ir_scratch(ir, SCRATCH(STACK), ir->node_count);
-    if (!d.is_live || !d.stack)
+    d.stack = ir_scratch(ir, STACK, ir->node_count);
+    if (!d.stack || !ir_grow(ir, &ir->is_live, &ir->live_room, ir->node_count, sizeof *ir->is_live,
+                             IR_NODES_MAX))
         return;
+    memset(ir->is_live, 0, ir->node_count);
+    d.is_live = ir->is_live;
+    ir->live_count = ir->node_count;
     mark_all(&d);
     sweep_blocks(&d);
+    ir->is_swept = true;
 }
