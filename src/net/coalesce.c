@@ -75,6 +75,9 @@ bool coalesce_join(struct coalesce *held, const uint8_t *frame, size_t bytes)
     if (held->bytes == 0 || held->is_complete || !frame_parse_tcp(frame, bytes, &tcp) ||
         !is_plain(frame, &tcp) || tcp.is_ipv6 != held->tcp.is_ipv6)
         return false;
+#ifdef COSM_PLANTED_BUGS /* order: copied before it is known whether there is room */
+    memcpy(held->frame + held->bytes, frame + tcp.payload, tcp.payload_bytes);
+#endif
     if (!has_same_way(held->frame, frame, tcp.is_ipv6) || !has_same_stream(held, frame, &tcp) ||
         !follows(held, &tcp))
         return false;
