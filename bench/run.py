@@ -14,7 +14,7 @@ yourself when it is not ttyS0, and whatever firmware it needs).
 TinyEMU, when TEMU names its program, TEMU_BIOS a firmware for it (OpenSBI's fw_jump) and
 TEMU_MODULE the kernel's virtio_mmio.ko: Debian's kernel has the driver of its only console
 as a module.
-The kernel: --kernel, else the one that `cosm pull debian` has fetched."""
+The kernel: --kernel, else the one that `cosm pull debian-mini` has fetched."""
 import argparse
 import glob
 import lzma
@@ -221,9 +221,9 @@ def find_kernel(args):
         return args.kernel
     cache = os.environ.get('COSM_CACHE') or os.path.join(
         os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'cosm')
-    kernels = sorted(glob.glob(cache + '/debian-*/kernel'), key=os.path.getmtime)
+    kernels = sorted(glob.glob(cache + '/debian-mini-*/kernel'), key=os.path.getmtime)
     if not kernels:
-        die('no kernel: run `%s pull debian` first, or give --kernel FILE' % args.cosm)
+        die('no kernel: run `%s pull debian-mini` first, or give --kernel FILE' % args.cosm)
     return kernels[-1]
 
 

@@ -5,10 +5,10 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-out/cosm images | grep -q '^debian' || out/cosm pull debian
+out/cosm images | grep -q '^debian-mini' || out/cosm pull debian-mini
 if [ -t 0 ]; then
     echo "Booting Debian's kernel; Ctrl-] leaves."
-    exec out/cosm run debian
+    exec out/cosm run debian-mini
 fi
 
 # What is typed before the guest's terminal is ready is lost, as on any serial line; so the
@@ -17,7 +17,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 mkfifo "$folder/in"
 exec 3<>"$folder/in"
-{ out/cosm run debian --timeout 170s <"$folder/in" 3>&-; echo $? >"$folder/status"; } |
+{ out/cosm run debian-mini --timeout 170s <"$folder/in" 3>&-; echo $? >"$folder/status"; } |
     tee "$folder/console" &
 while [ ! -s "$folder/status" ] && ! grep -qs 'built-in shell' "$folder/console"; do sleep 1; done
 sleep 1

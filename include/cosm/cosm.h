@@ -75,6 +75,7 @@ COSM_API void cosm_machine_free(cosm_machine *machine);
  *
  *   key          value
  *   "thing"      a file to look at and run, or the name of a pulled image: see below
+ *   "name"       of the machine: an image's disk is kept under it
  *   "kernel"     file: RISC-V Linux Image (plain, gzip, zstd, EFI zboot) or ELF
  *   "initrd"     file
  *   "append"     kernel command line
@@ -100,8 +101,10 @@ COSM_API void cosm_machine_free(cosm_machine *machine);
  *
  * A "thing" is told by its content: a kernel or bare-metal ELF is booted, a disk is
  * attached as the first one (and needs "kernel" or "firmware"). If there is no such
- * file, an image of that name (cosm_image_pull()) is booted, with 1 GiB unless "memory"
- * says otherwise.
+ * file, an image of that name (cosm_image_pull()) is booted, with the memory that suits it
+ * unless "memory" says otherwise. A whole system's disk is copied once for each machine
+ * "name" (default: the image's) and kept: $COSM_DATA, else $XDG_DATA_HOME/cosm, else
+ * ~/.local/share/cosm, in machines/NAME/.
  *
  * Only before the machine is loaded. Files are opened when it is. Returns COSM_OK, or
  *   COSM_BAD_ARG    no such key; a value that is malformed or outside its range; one
@@ -242,6 +245,9 @@ COSM_API void cosm_program_free(cosm_program *program);
  *   "thing"      the file that holds the program
  *   "trace"      names with commas between, to the log at level debug: "insn" shows every step
  *   "log-level"  "error", "warn", "info" or "debug"
+ *   "engine"     "auto", "interp" or "jit": compile what is hot where this host can (the default),
+ *                never, or fail where it cannot
+ *   "compile"    "background", "sync" or "off"; "code-cache": size; "compile-after": times
  *
  * Only before the program is loaded. Returns COSM_OK, or
  *   COSM_BAD_ARG    no such key for programs; a malformed value; it is already loaded
@@ -290,6 +296,7 @@ struct cosm_image {
     uint64_t bytes;     /* on disk */
     uint64_t created_s; /* seconds since 1970-01-01 UTC */
     int is_fresh;       /* cosm_image_pull(): 0 when the cache held this very image */
+    int has_disk;       /* a whole system; without: a kernel and an initrd */
 };
 
 /* Called at least once a second while bytes flow. total_bytes is 0 when unknown.
@@ -300,7 +307,7 @@ typedef int cosm_progress(void *ctx, const char *label, uint64_t done_bytes, uin
 typedef void cosm_image_each(void *ctx, const struct cosm_image *image);
 
 struct cosm_pull {
-    const char *name;        /* "debian" or "debian:SUITE" */
+    const char *name;        /* "debian", "debian-mini" or either with ":SUITE" */
     const char *mirror;      /* http, https or file URL above dists/; NULL: as the host's apt */
     const char *keyring;     /* OpenPGP keyring file; NULL: Debian's of the host */
     cosm_progress *progress; /* NULL: silence */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/install.h"
 #include "base/status.h"
 #include "cosm/cosm.h"
 #include "image/cache.h"
@@ -35,6 +36,7 @@ static void pass_image(void *ctx, const struct image_info *info)
         .bytes = info->bytes,
         .created_s = info->created_s,
         .is_fresh = info->is_fresh,
+        .has_disk = info->has_disk,
     };
 
     snprintf(name, sizeof name, "%s:%s", info->name, info->suite);
@@ -45,7 +47,12 @@ cosm_status cosm_image_pull(const struct cosm_pull *pull, struct cosm_error *err
 {
     struct host host = {0};
     struct image_pull_options options = {
-        .name = pull->name, .mirror = pull->mirror, .keyring = pull->keyring};
+        .name = pull->name,
+        .mirror = pull->mirror,
+        .keyring = pull->keyring,
+        .install = install_system,
+        .install_ctx = &host,
+    };
     struct progress_hook progress_hook = {pull->progress, pull->progress_ctx};
     struct image_progress progress = {pass_progress, &progress_hook};
     struct each_hook each_hook = {pull->done, pull->done_ctx};

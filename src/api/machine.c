@@ -325,22 +325,38 @@ cosm_status cosm_machine_log(cosm_machine *machine, cosm_log *log, void *ctx,
 
 /* ---- what to run ---- */
 
+/* Puts a disk before all others. */
+static cosm_status add_first_disk(struct machine_config *config, const char *path, bool read_only,
+                                  struct cosm_error *err)
+{
+    if (config->disk_count == MACHINE_DISKS_MAX)
+        return cosm_fail(err, COSM_BAD_ARG, "%s: one disk too many: want at most %d", path,
+                         MACHINE_DISKS_MAX);
+    memmove(config->disks + 1, config->disks, config->disk_count * sizeof *config->disks);
+    config->disks[0] =
+        (struct machine_disk){path, read_only ? MACHINE_DISK_READ_ONLY : MACHINE_DISK_WRITABLE};
+    config->disk_count++;
+    return COSM_OK;
+}
+
 static cosm_status thing_is_image(cosm_machine *machine, struct machine_config *config,
                                   struct cosm_error *err)
 {
-    const char *name = machine->thing.text;
-    cosm_status status = image_find(&machine->host, NULL, name, &machine->image, err);
+    struct image_paths *image = &machine->image;
+    cosm_status status = image_boot(&machine->host, NULL, NULL, machine->thing.text,
+                                    machine->values[OPTION_run_name].text, image, err);
 
     if (status != COSM_OK)
         return status;
-    config->kernel = machine->image.kernel;
-    if (!config->initrd && machine->image.initrd[0])
-        config->initrd = machine->image.initrd;
+    if (!config->initrd && !config->kernel)
+        config->initrd = image->initrd;
+    if (!config->kernel)
+        config->kernel = image->kernel;
     if (!config->append)
-        config->append = machine->image.append;
+        config->append = image->append;
     if (!config->ram_bytes)
-        config->ram_bytes = machine->image.ram_bytes;
-    return COSM_OK;
+        config->ram_bytes = image->ram_bytes;
+    return image->disk[0] ? add_first_disk(config, image->disk, false, err) : COSM_OK;
 }
 
 static cosm_status thing_is_disk(cosm_machine *machine, struct machine_config *config,
@@ -353,14 +369,7 @@ static cosm_status thing_is_disk(cosm_machine *machine, struct machine_config *c
                          "%s: a disk: cosm has no boot loader of its own yet; give a kernel with "
                          "--kernel or a boot loader with --firmware",
                          name);
-    if (config->disk_count == MACHINE_DISKS_MAX)
-        return cosm_fail(err, COSM_BAD_ARG, "%s: one disk too many: want at most %d", name,
-                         MACHINE_DISKS_MAX);
-    memmove(config->disks + 1, config->disks, config->disk_count * sizeof *config->disks);
-    config->disks[0] = (struct machine_disk){
-        name, access(name, W_OK) == 0 ? MACHINE_DISK_WRITABLE : MACHINE_DISK_READ_ONLY};
-    config->disk_count++;
-    return COSM_OK;
+    return add_first_disk(config, name, access(name, W_OK) != 0, err);
 }
 
 static cosm_status thing_is_kernel(cosm_machine *machine, struct machine_config *config,
@@ -457,6 +466,10 @@ static void fill_config(cosm_machine *machine, struct machine_config *config)
         .harts = (unsigned)values[OPTION_run_harts].number,
         .clock = (enum machine_clock)values[OPTION_run_clock].number,
         .seed = values[OPTION_run_seed].number,
+        .engine = (enum machine_engine)values[OPTION_run_engine].number,
+        .compile = (enum machine_compile)values[OPTION_run_compile].number,
+        .code_cache_bytes = values[OPTION_run_code_cache].number,
+        .compile_after = (unsigned)values[OPTION_run_compile_after].number,
         .console = (enum machine_console)values[OPTION_run_console].number,
         .console_in = machine->console_in,
         .console_out = machine->console_out,
@@ -465,10 +478,6 @@ static void fill_config(cosm_machine *machine, struct machine_config *config)
         .append = values[OPTION_run_append].text,
         .firmware = values[OPTION_run_firmware].text,
         .dtb = values[OPTION_run_dtb].text,
-        .engine = (enum machine_engine)values[OPTION_run_engine].number,
-        .compile = (enum machine_compile)values[OPTION_run_compile].number,
-        .code_cache_bytes = values[OPTION_run_code_cache].number,
-        .compile_after = (unsigned)values[OPTION_run_compile_after].number,
         .net = choose_net(machine),
         .publishes = machine->publish_texts,
         .publish_count = machine->publish_count,
@@ -491,6 +500,11 @@ static void fill_config(cosm_machine *machine, struct machine_config *config)
 
 /* The places of the choices in options.def are the values of the enums. */
 _Static_assert(MACHINE_CLOCK_HOST == 0 && MACHINE_CLOCK_INSN == 1, "clock: host|insn");
+_Static_assert(MACHINE_ENGINE_AUTO == 0 && MACHINE_ENGINE_INTERP == 1 && MACHINE_ENGINE_JIT == 2,
+               "engine: auto|interp|jit");
+_Static_assert(MACHINE_COMPILE_BACKGROUND == 0 && MACHINE_COMPILE_SYNC == 1 &&
+                   MACHINE_COMPILE_OFF == 2,
+               "compile: background|sync|off");
 _Static_assert(MACHINE_CONSOLE_SERIAL == 0 && MACHINE_CONSOLE_VIRTIO == 1 &&
                    MACHINE_CONSOLE_NONE == 2,
                "console: serial|virtio|none");
@@ -499,11 +513,6 @@ _Static_assert(MACHINE_NET_NONE == 0 && MACHINE_NET_USER == 1 && MACHINE_NET_USE
 _Static_assert(LOG_ERROR == 0 && LOG_WARN == 1 && LOG_INFO == 2 && LOG_DEBUG == 3,
                "log-level: error|warn|info|debug");
 
-_Static_assert(MACHINE_ENGINE_AUTO == 0 && MACHINE_ENGINE_INTERP == 1 && MACHINE_ENGINE_JIT == 2,
-               "engine: auto|interp|jit");
-_Static_assert(MACHINE_COMPILE_BACKGROUND == 0 && MACHINE_COMPILE_SYNC == 1 &&
-                   MACHINE_COMPILE_OFF == 2,
-               "compile: background|sync|off");
 /* Found out before the guest runs, not after an hour. */
 static cosm_status check_signature(cosm_machine *machine, const char *path, struct cosm_error *err)
 {
@@ -523,6 +532,10 @@ static cosm_status check_config(cosm_machine *machine, const struct machine_conf
 
     if (!config->kernel && !config->firmware)
         return cosm_fail(err, COSM_BAD_ARG, "nothing to run: want a THING, --kernel or --firmware");
+    if (machine->values[OPTION_run_name].text && !machine->image.append[0])
+        return cosm_fail(err, COSM_BAD_ARG,
+                         "--name is for a pulled image, whose disk is kept under it; want one like "
+                         "debian");
     if (config->initrd && !config->kernel)
         return cosm_fail(err, COSM_BAD_ARG, "an initrd without a kernel: give one with --kernel");
     status = check_role(machine, machine->values[OPTION_run_kernel].text, false, err);

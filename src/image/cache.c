@@ -24,6 +24,37 @@ static bool is_word(const char *text, size_t max)
            !text[strspn(text, good)];
 }
 
+/* The images there are. A name that another starts with stands after it. */
+static const struct {
+    const char *name;
+    bool has_disk;
+} known[] = {{"debian-mini", false}, {"debian", true}};
+
+bool image_has_disk(const struct image_name *image)
+{
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (!strcmp(known[i].name, image->name))
+            return known[i].has_disk;
+    }
+    return false;
+}
+
+/* Has `text` (of `size` bytes) the form of a known name? */
+static bool is_known(const char *text, size_t size)
+{
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (strlen(known[i].name) == size && !memcmp(known[i].name, text, size))
+            return true;
+    }
+    return false;
+}
+
+/* "debian" of a suite "mini-x" would have the files of "debian-mini" of "x". */
+static bool is_ambiguous(const char *suite)
+{
+    return strncmp(suite, "mini", 4) == 0 && (!suite[4] || suite[4] == '-');
+}
+
 cosm_status image_name_parse(struct image_name *out, const char *name, const char *suite,
                              struct cosm_error *err)
 {
@@ -33,10 +64,12 @@ cosm_status image_name_parse(struct image_name *out, const char *name, const cha
     *out = (struct image_name){0};
     if (!suite)
         suite = colon ? colon + 1 : DEFAULT_SUITE;
-    if (size != strlen("debian") || memcmp(name, "debian", size) != 0)
-        return cosm_fail(err, COSM_BAD_ARG, "%.60s: no image of this name, want debian[:SUITE]",
+    if (!is_known(name, size))
+        return cosm_fail(err, COSM_BAD_ARG,
+                         "%.60s: no image of this name, want debian[:SUITE] or "
+                         "debian-mini[:SUITE]",
                          name);
-    if (!is_word(suite, sizeof out->suite))
+    if (!is_word(suite, sizeof out->suite) || is_ambiguous(suite))
         return cosm_fail(err, COSM_BAD_ARG, "%.60s: no suite's name, want one like %s", suite,
                          DEFAULT_SUITE);
     memcpy(out->name, name, size);
@@ -137,6 +170,8 @@ static const struct manifest_field {
     TEXT("Folder", folder),
     NUMBER("Kernel-Bytes", kernel_bytes),
     NUMBER("Initrd-Bytes", initrd_bytes),
+    NUMBER("Disk-Bytes", disk_bytes),
+    NUMBER("Used-Bytes", used_bytes),
     NUMBER("Created", created_s),
     NUMBER("Release-Date", release_date_s),
     TEXT("Index-SHA256", index_sha256),
@@ -152,13 +187,13 @@ static cosm_status on_manifest_line(void *ctx, const char *field, const char *te
     char *manifest = ctx;
 
     for (size_t i = 0; field && i < ARRAY_LEN(manifest_fields); i++) {
-        const struct manifest_field *known = &manifest_fields[i];
+        const struct manifest_field *found = &manifest_fields[i];
 
-        if (strcmp(field, known->name) != 0)
+        if (strcmp(field, found->name) != 0)
             continue;
-        if (known->size)
-            return deb822_copy(manifest + known->offset, known->size, field, text, err);
-        if (!deb822_number(text, (uint64_t *)(void *)(manifest + known->offset)))
+        if (found->size)
+            return deb822_copy(manifest + found->offset, found->size, field, text, err);
+        if (!deb822_number(text, (uint64_t *)(void *)(manifest + found->offset)))
             return cosm_fail(err, COSM_BAD_IMAGE, "%s: no number", field);
     }
     return COSM_OK;
@@ -218,6 +253,8 @@ cosm_status cache_load(struct host *host, const char *cache, const struct image_
 
     if (!status)
         status = parse_manifest(host, path, image, manifest, err);
+    if (!status && image_has_disk(image))
+        return check_file(host, cache, manifest, "disk", manifest->disk_bytes, err);
     if (!status)
         status = check_file(host, cache, manifest, "kernel", manifest->kernel_bytes, err);
     if (!status)
@@ -286,16 +323,20 @@ struct walk {
  * stands after the last dot? False when it is neither. */
 static bool split_entry(const char *entry, struct image_name *image, const char **end)
 {
-    const char *dash = strchr(entry, '-'), *dot = strrchr(entry, '.');
-    char name[32] = "", suite[64] = "";
+    const char *dot = strrchr(entry, '.');
+    char suite[64] = "";
 
-    if (!dash || !dot || dot < dash || (size_t)(dash - entry) >= sizeof name ||
-        (size_t)(dot - dash - 1) >= sizeof suite)
-        return false;
-    memcpy(name, entry, (size_t)(dash - entry));
-    memcpy(suite, dash + 1, (size_t)(dot - dash - 1));
-    *end = dot;
-    return image_name_parse(image, name, suite, NULL) == COSM_OK;
+    for (size_t i = 0; dot && i < ARRAY_LEN(known); i++) {
+        size_t size = strlen(known[i].name);
+
+        if (strncmp(entry, known[i].name, size) != 0 || entry[size] != '-' ||
+            (size_t)(dot - entry) <= size || (size_t)(dot - entry) - size > sizeof suite)
+            continue;
+        memcpy(suite, entry + size + 1, (size_t)(dot - entry) - size - 1);
+        *end = dot;
+        return image_name_parse(image, known[i].name, suite, NULL) == COSM_OK;
+    }
+    return false;
 }
 
 static cosm_status visit_entry(void *ctx, const char *entry, struct cosm_error *err)
@@ -328,7 +369,8 @@ void cache_describe(const struct manifest *manifest, struct image_info *info)
     memcpy(info->name, manifest->image.name, sizeof info->name);
     memcpy(info->suite, manifest->image.suite, sizeof info->suite);
     memcpy(info->kernel, manifest->kernel, sizeof info->kernel);
-    info->bytes = manifest->kernel_bytes + manifest->initrd_bytes;
+    info->bytes = manifest->kernel_bytes + manifest->initrd_bytes + manifest->used_bytes;
+    info->has_disk = image_has_disk(&manifest->image);
     info->created_s = manifest->created_s;
 }
 

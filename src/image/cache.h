@@ -15,6 +15,9 @@ struct image_name {
     char suite[64];
 };
 
+/* A whole system: a disk, and kernel and initrd on it. Else: kernel and initrd alone. */
+bool image_has_disk(const struct image_name *image);
+
 /* What an .image file says. */
 struct manifest {
     struct image_name image;
@@ -22,6 +25,8 @@ struct manifest {
     char folder[128]; /* in the cache: "debian-trixie.k3v9aQ" */
     uint64_t kernel_bytes;
     uint64_t initrd_bytes;
+    uint64_t disk_bytes;
+    uint64_t used_bytes; /* of the host's disk by the guest's */
     uint64_t created_s;
     uint64_t release_date_s;          /* of the mirror's list it was made from */
     char index_sha256[SHA256_HEX];    /* of that list's index */
@@ -29,7 +34,7 @@ struct manifest {
     char recipe_sha256[SHA256_HEX];   /* of what cosm itself put in */
 };
 
-/* "debian" or "debian:SUITE"; `suite` not NULL decides. COSM_BAD_ARG. */
+/* "debian", "debian-mini" or either with ":SUITE"; `suite` not NULL decides. COSM_BAD_ARG. */
 cosm_status image_name_parse(struct image_name *out, const char *name, const char *suite,
                              struct cosm_error *err);
 

@@ -47,6 +47,13 @@
     F(archive_entry_pathname)                                                                      \
     F(archive_entry_filetype)                                                                      \
     F(archive_entry_hardlink)                                                                      \
+    F(archive_entry_symlink)                                                                       \
+    F(archive_entry_mode)                                                                          \
+    F(archive_entry_uid)                                                                           \
+    F(archive_entry_gid)                                                                           \
+    F(archive_entry_mtime)                                                                         \
+    F(archive_entry_rdevmajor)                                                                     \
+    F(archive_entry_rdevminor)                                                                     \
     F(archive_entry_size)
 
 /* The functions, by their own names. Constant once it is open; any thread. */

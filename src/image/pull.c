@@ -11,12 +11,10 @@
 
 #include "base/bits.h"
 #include "base/os.h"
-#include "image/build.h"
-#include "image/cache.h"
 #include "image/fetch.h"
-#include "image/packages.h"
-#include "image/release.h"
+#include "image/pull_int.h"
 #include "image/sources.h"
+#include "image/system.h"
 #include "image/unpack.h"
 #include "image/verify.h"
 
@@ -28,26 +26,10 @@
 #define PACKAGE_MAX      (1ull << 30) /* of a package; Debian's kernel has 112 MB */
 #define PAUSE_MS         500u         /* before a download is tried again */
 
-/* One pull at work. */
-struct pull {
-    struct host *host;
-    const struct image_pull_options *options;
-    const struct image_progress *progress;
-    struct libs libs;
-    char mirror[IMAGE_PATH_MAX];
-    char cache[IMAGE_PATH_MAX];
-    char download[IMAGE_PATH_MAX]; /* the folder of packages on their way */
-    char work[IMAGE_PATH_MAX];     /* the folder of the image being made; "" before */
-    struct manifest old;           /* what the cache holds; zero when nothing good */
-    struct manifest new;
-    struct release release;
-    struct packages packages;
-};
-
 /* Where a file of the mirror lies until it is used: by its hash, so that half a file is
  * never continued with another's bytes. */
-static cosm_status download_path(const struct pull *pull, const char *sha256,
-                                 char path[IMAGE_PATH_MAX], struct cosm_error *err)
+cosm_status pull_path(const struct pull *pull, const char *sha256, char path[IMAGE_PATH_MAX],
+                      struct cosm_error *err)
 {
     return path_format(path, err, "%s/%s", pull->download, sha256);
 }
@@ -99,15 +81,31 @@ static cosm_status take_index(void *ctx, const void *bytes, size_t size, struct 
     return deb822_feed(ctx, bytes, size, err);
 }
 
+/* For the kernel and for the system: each keeps what it needs. */
+static cosm_status on_index_line(void *ctx, const char *field, const char *text,
+                                 struct cosm_error *err)
+{
+    struct pull *pull = ctx;
+    cosm_status status = packages_on_line(&pull->packages, field, text, err);
+
+    if (!status && image_has_disk(&pull->new.image))
+        status = catalog_on_line(&pull->catalog, field, text, err);
+    return status;
+}
+
 static cosm_status parse_index(struct pull *pull, const char *path, struct cosm_error *err)
 {
-    struct deb822 reader = {packages_on_line, &pull->packages, pull->host};
+    struct deb822 reader = {on_index_line, pull, pull->host};
     struct unpack_sink sink = {take_index, &reader, INDEX_MAX};
     cosm_status status = unpack_stream(pull->host, &pull->libs, path,
                                        "reading the list of packages", pull->progress, &sink, err);
 
     status = deb822_finish(&reader, status, err);
-    return status ? status : packages_choose(&pull->packages, err);
+    if (!status)
+        status = packages_choose(&pull->packages, err);
+    if (!status && image_has_disk(&pull->new.image))
+        status = system_choose(pull, err);
+    return status;
 }
 
 /* Fetches the index and chooses the packages. */
@@ -117,7 +115,7 @@ static cosm_status read_index(struct pull *pull, struct cosm_error *err)
     char url[2 * IMAGE_PATH_MAX], path[IMAGE_PATH_MAX];
     struct fetch fetch = {url,     path, "list of packages", release->sha256, release->index_bytes,
                           PAUSE_MS};
-    cosm_status status = download_path(pull, release->sha256, path, err);
+    cosm_status status = pull_path(pull, release->sha256, path, err);
     /* By hash, a mirror that is being updated still has the index of this Release. */
     if (release->has_by_hash)
         snprintf(url, sizeof url, "%s/dists/%s/main/binary-riscv64/by-hash/SHA256/%s", pull->mirror,
@@ -143,8 +141,23 @@ static void note_packages(struct pull *pull)
         if (pull->packages.list[i].is_chosen)
             sha256_feed(&sha, pull->packages.list[i].sha256, SHA256_HEX);
     }
+    system_note_packages(pull, &sha);
     sha256_finish(&sha, pull->new.packages_sha256);
     memcpy(pull->new.kernel, meta->version, sizeof pull->new.kernel);
+}
+
+cosm_status pull_fetch(struct pull *pull, const char *name, const char *filename,
+                       const char *sha256, uint64_t bytes, struct cosm_error *err)
+{
+    char url[2 * IMAGE_PATH_MAX], path[IMAGE_PATH_MAX];
+    struct fetch fetch = {url, path, name, sha256, bytes, PAUSE_MS};
+    cosm_status status = pull_path(pull, sha256, path, err);
+
+    if (!status && bytes > PACKAGE_MAX)
+        status = cosm_fail(err, COSM_LIMIT, "package %s: %llu bytes are not sane", name,
+                           (unsigned long long)bytes);
+    snprintf(url, sizeof url, "%s/%s", pull->mirror, filename);
+    return status ? status : fetch_file(pull->host, &pull->libs, &fetch, pull->progress, err);
 }
 
 static cosm_status fetch_packages(struct pull *pull, struct cosm_error *err)
@@ -153,18 +166,10 @@ static cosm_status fetch_packages(struct pull *pull, struct cosm_error *err)
 
     for (size_t i = 0; !status && i < pull->packages.count; i++) {
         const struct package *package = &pull->packages.list[i];
-        char url[2 * IMAGE_PATH_MAX], path[IMAGE_PATH_MAX];
-        struct fetch fetch = {url, path, package->name, package->sha256, package->bytes, PAUSE_MS};
 
-        if (!package->is_chosen)
-            continue;
-        if (package->bytes > PACKAGE_MAX)
-            return cosm_fail(err, COSM_LIMIT, "package %s: %llu bytes are not sane", package->name,
-                             (unsigned long long)package->bytes);
-        snprintf(url, sizeof url, "%s/%s", pull->mirror, package->filename);
-        status = download_path(pull, package->sha256, path, err);
-        if (!status)
-            status = fetch_file(pull->host, &pull->libs, &fetch, pull->progress, err);
+        if (package->is_chosen)
+            status = pull_fetch(pull, package->name, package->filename, package->sha256,
+                                package->bytes, err);
     }
     return status;
 }
@@ -180,7 +185,7 @@ static cosm_status take_packages(struct pull *pull, struct build *build, struct 
         if (!package->is_chosen)
             continue;
         snprintf(label, sizeof label, "unpacking %s", package->name);
-        status = download_path(pull, package->sha256, path, err);
+        status = pull_path(pull, package->sha256, path, err);
         if (!status)
             status = build_take(build, path, label, pull->progress, err);
     }
@@ -196,22 +201,36 @@ static cosm_status measure(struct pull *pull, const char *file, uint64_t *bytes,
     return status ? status : file_size(pull->host, path, bytes, err);
 }
 
-static bool step(const struct pull *pull, const char *label)
+bool pull_step(const struct pull *pull, const char *label)
 {
     return !pull->progress || pull->progress->step(pull->progress->ctx, label, 0, 0);
 }
 
-/* Makes kernel and initrd in the folder of work. */
-static cosm_status build_image(struct pull *pull, struct cosm_error *err)
+cosm_status pull_build(struct pull *pull, const char *folder, struct cosm_error *err)
 {
     struct build build = {.host = pull->host, .libs = &pull->libs};
-    cosm_status status = take_packages(pull, &build, err);
+    cosm_status status = fetch_packages(pull, err);
 
-    if (!status && !step(pull, "making the initrd"))
+    if (!status)
+        status = take_packages(pull, &build, err);
+    if (!status && !pull_step(pull, "making the initrd"))
         status = cosm_fail(err, COSM_INTERRUPTED, "making the initrd: interrupted");
     if (!status)
-        status = build_write(&build, pull->work, err);
+        status = build_write(&build, folder, err);
     build_free(&build);
+    return status;
+}
+
+/* Makes what the image consists of, in the folder of work. */
+static cosm_status build_image(struct pull *pull, struct cosm_error *err)
+{
+    cosm_status status;
+
+    if (image_has_disk(&pull->new.image)) {
+        status = system_make(pull, err);
+        return status ? status : measure(pull, "disk", &pull->new.disk_bytes, err);
+    }
+    status = pull_build(pull, pull->work, err);
     if (!status)
         status = measure(pull, "kernel", &pull->new.kernel_bytes, err);
     if (!status)
@@ -219,7 +238,7 @@ static cosm_status build_image(struct pull *pull, struct cosm_error *err)
     return status;
 }
 
-/* Ends the work: only kernel and initrd stay in the folder, and the manifest names it. */
+/* Ends the work: only the image stays in the folder, and the manifest names it. */
 static cosm_status publish(struct pull *pull, struct cosm_error *err)
 {
     static const char *const scraps[] = {"InRelease", "Release", "gpgv.status"};
@@ -280,6 +299,8 @@ static void note_recipe(struct pull *pull)
 
     sha256_start(&sha);
     build_add_recipe(&sha);
+    if (image_has_disk(&pull->new.image))
+        system_add_recipe(pull, &sha);
     sha256_finish(&sha, pull->new.recipe_sha256);
 }
 
@@ -301,9 +322,7 @@ static cosm_status make_image(struct pull *pull, bool *is_fresh, struct cosm_err
     note_packages(pull);
     if (has_same_packages(pull))
         return renew_manifest(pull, err);
-    status = fetch_packages(pull, err);
-    if (!status)
-        status = build_image(pull, err);
+    status = build_image(pull, err);
     if (!status)
         status = publish(pull, err);
     *is_fresh = !status;
@@ -331,6 +350,7 @@ static cosm_status pull_locked(struct pull *pull, bool *is_fresh, struct cosm_er
         status = make_image(pull, is_fresh, err);
     folder_discard(pull->work);
     packages_free(&pull->packages);
+    catalog_free(&pull->catalog);
     if (!status) /* the folder of the image that was replaced */
         status = cache_sweep(pull->host, pull->cache, err);
     return status;
@@ -359,7 +379,7 @@ cosm_status image_pull(struct host *host, const struct image_pull_options *optio
 
     if (!pull)
         return cosm_fail(err, COSM_NO_MEMORY, "no memory to pull an image");
-    pull->host = pull->packages.host = host;
+    pull->host = pull->packages.host = pull->catalog.host = host;
     pull->options = options;
     pull->progress = progress;
     status = start_pull(pull, err);

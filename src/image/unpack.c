@@ -151,6 +151,8 @@ struct visit {
     struct source *source;
     cosm_status (*visit)(void *ctx, const struct unpack_file *file, struct cosm_error *err);
     void *ctx;
+    bool is_whole;   /* all kinds of files, and control.tar too */
+    bool is_control; /* that is what is read now */
 };
 
 static cosm_status visit_entry(const struct visit *visit, struct archive *archive,
@@ -158,15 +160,30 @@ static cosm_status visit_entry(const struct visit *visit, struct archive *archiv
 {
     const struct libs *libs = visit->libs;
     const char *name = libs->archive_entry_pathname(entry);
-    int64_t bytes = libs->archive_entry_size(entry);
+    int64_t bytes = libs->archive_entry_size(entry), mtime = libs->archive_entry_mtime(entry);
+    bool is_plain =
+        libs->archive_entry_filetype(entry) == AE_IFREG && !libs->archive_entry_hardlink(entry);
     struct unpack_file file;
 
-    if (!name || bytes < 0 || libs->archive_entry_filetype(entry) != AE_IFREG ||
-        libs->archive_entry_hardlink(entry))
+    if (!name || bytes < 0 || (!is_plain && !visit->is_whole))
         return COSM_OK;
     if (name[0] == '.' && name[1] == '/')
         name += 2;
-    file = (struct unpack_file){name, (uint64_t)bytes, libs, archive};
+    file = (struct unpack_file){
+        .name = name,
+        .bytes = (uint64_t)bytes,
+        .libs = libs,
+        .archive = archive,
+        .is_control = visit->is_control,
+        .mode = libs->archive_entry_mode(entry),
+        .uid = (uint32_t)libs->archive_entry_uid(entry),
+        .gid = (uint32_t)libs->archive_entry_gid(entry),
+        .mtime_s = mtime < 0 ? 0 : (uint64_t)mtime,
+        .major = (uint32_t)libs->archive_entry_rdevmajor(entry),
+        .minor = (uint32_t)libs->archive_entry_rdevminor(entry),
+        .target = libs->archive_entry_symlink(entry),
+        .same = libs->archive_entry_hardlink(entry),
+    };
     return visit->visit(visit->ctx, &file, err);
 }
 
@@ -194,8 +211,8 @@ static cosm_status visit_entries(const struct visit *visit, struct archive *arch
     return status;
 }
 
-/* `outer` is at data.tar.*. */
-static cosm_status visit_data(const struct visit *visit, struct archive *outer,
+/* `outer` is at control.tar.* or data.tar.*. */
+static cosm_status visit_part(const struct visit *visit, struct archive *outer,
                               struct cosm_error *err)
 {
     const struct libs *libs = visit->libs;
@@ -219,8 +236,7 @@ static cosm_status visit_data(const struct visit *visit, struct archive *outer,
 }
 
 /* A package is an ar archive (deb(5)): debian-binary, control.tar.*, data.tar.*. */
-static cosm_status visit_package(const struct visit *visit, struct archive *outer,
-                                 struct cosm_error *err)
+static cosm_status visit_package(struct visit *visit, struct archive *outer, struct cosm_error *err)
 {
     const struct libs *libs = visit->libs;
     struct source *source = visit->source;
@@ -231,6 +247,7 @@ static cosm_status visit_package(const struct visit *visit, struct archive *oute
     for (;;) {
         struct archive_entry *entry;
         int code = libs->archive_read_next_header(outer, &entry);
+        cosm_status status = COSM_OK;
         const char *name;
 
         if (code == ARCHIVE_EOF)
@@ -240,8 +257,29 @@ static cosm_status visit_package(const struct visit *visit, struct archive *oute
             return fail_archive(libs, outer, source, source->path, err);
         name = libs->archive_entry_pathname(entry);
         if (name && strncmp(name, "data.tar", strlen("data.tar")) == 0)
-            return visit_data(visit, outer, err);
+            return visit_part(visit, outer, err);
+        visit->is_control = name && strncmp(name, "control.tar", strlen("control.tar")) == 0;
+        if (visit->is_control && visit->is_whole)
+            status = visit_part(visit, outer, err);
+        visit->is_control = false;
+        if (status)
+            return status;
     }
+}
+
+static cosm_status unpack_visit(struct visit *all, const char *path, const char *label,
+                                const struct image_progress *progress, struct cosm_error *err)
+{
+    struct archive *outer = NULL;
+    cosm_status status = open_source(&all->source, all->host, path, label, progress, err);
+
+    if (!status && (host_fault(all->host) || !(outer = all->libs->archive_read_new())))
+        status = cosm_fail(err, COSM_NO_MEMORY, "no memory for libarchive");
+    if (!status)
+        status = visit_package(all, outer, err);
+    all->libs->archive_read_free(outer);
+    close_source(all->source);
+    return status;
 }
 
 cosm_status unpack_package(struct host *host, const struct libs *libs, const char *path,
@@ -250,17 +288,20 @@ cosm_status unpack_package(struct host *host, const struct libs *libs, const cha
                                                 struct cosm_error *err),
                            void *ctx, struct cosm_error *err)
 {
-    struct visit all = {host, libs, NULL, visit, ctx};
-    struct archive *outer = NULL;
-    cosm_status status = open_source(&all.source, host, path, label, progress, err);
+    struct visit all = {.host = host, .libs = libs, .visit = visit, .ctx = ctx};
 
-    if (!status && (host_fault(host) || !(outer = libs->archive_read_new())))
-        status = cosm_fail(err, COSM_NO_MEMORY, "no memory for libarchive");
-    if (!status)
-        status = visit_package(&all, outer, err);
-    libs->archive_read_free(outer);
-    close_source(all.source);
-    return status;
+    return unpack_visit(&all, path, label, progress, err);
+}
+
+cosm_status unpack_whole_package(struct host *host, const struct libs *libs, const char *path,
+                                 const char *label, const struct image_progress *progress,
+                                 cosm_status (*visit)(void *ctx, const struct unpack_file *file,
+                                                      struct cosm_error *err),
+                                 void *ctx, struct cosm_error *err)
+{
+    struct visit all = {.host = host, .libs = libs, .visit = visit, .ctx = ctx, .is_whole = true};
+
+    return unpack_visit(&all, path, label, progress, err);
 }
 
 cosm_status unpack_read(struct host *host, const struct unpack_file *file, size_t limit,
@@ -283,6 +324,27 @@ cosm_status unpack_read(struct host *host, const struct unpack_file *file, size_
         return cosm_fail(err, COSM_BAD_IMAGE, "%.200s: ends too early", file->name);
     out->size += (size_t)size;
     return COSM_OK;
+}
+
+cosm_status unpack_pass(const struct unpack_file *file, const struct unpack_sink *sink,
+                        struct cosm_error *err)
+{
+    char chunk[CHUNK];
+    uint64_t left = file->bytes;
+    cosm_status status = COSM_OK;
+
+    while (!status && left) {
+        size_t some = left < sizeof chunk ? (size_t)left : sizeof chunk;
+        la_ssize_t size = file->libs->archive_read_data(file->archive, chunk, some);
+
+        if (size < 0)
+            return fail_archive(file->libs, file->archive, NULL, file->name, err);
+        if (size == 0)
+            return cosm_fail(err, COSM_BAD_IMAGE, "%.200s: ends too early", file->name);
+        left -= (uint64_t)size;
+        status = sink->take(sink->ctx, chunk, (size_t)size, err);
+    }
+    return status;
 }
 
 /* Hands on all data of the one entry of a raw archive. */

@@ -87,9 +87,9 @@ small() {
 }
 
 debian() {
-    if ! "$cosm" images 2>/dev/null | grep -q '^debian'; then
+    if ! "$cosm" images 2>/dev/null | grep -q '^debian-mini'; then
         echo 1..1
-        echo "ok 1 - two boots of Debian are the same # SKIP cosm pull debian"
+        echo "ok 1 - two boots of Debian are the same # SKIP cosm pull debian-mini"
         exit 0
     fi
     echo 1..2
@@ -104,7 +104,7 @@ debian() {
         $b cat /proc/interrupts; $b poweroff -f'
     script=$(printf %s "$script" | tr -s '\n ' '  ')
     for harts in 1 4; do
-        same "two boots of Debian on $harts harts are the same" debian -c "$harts" --append \
+        same "two boots of Debian on $harts harts are the same" debian-mini -c "$harts" --append \
             "console=ttyS0 rdinit=/bin/sh -- -c \"$script\""
     done
 }

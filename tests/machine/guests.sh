@@ -29,7 +29,7 @@ skip() { # NAME REASON
 debian() {
     command=$1
     shift
-    "$cosm" run debian --timeout "$limit" --append "console=${console:-ttyS0} cosm.run=\"$command\"" \
+    "$cosm" run debian-mini --timeout "$limit" --append "console=${console:-ttyS0} cosm.run=\"$command\"" \
         "$@" </dev/null >"$dir/out" 2>&1
 }
 
@@ -102,7 +102,7 @@ u_boot() {
 
 firmware=$peers/root/usr/lib
 opensbi=$firmware/riscv64-linux-gnu/opensbi/generic/fw_jump.bin
-if "$cosm" images | grep -q '^debian' || "$cosm" pull debian >"$dir/out" 2>&1; then
+if "$cosm" images | grep -q '^debian-mini' || "$cosm" pull debian-mini >"$dir/out" 2>&1; then
     with_debian
 else
     skip "Debian's kernel" "a Debian mirror: $(tail -n 1 "$dir/out" | cut -c1-80)"

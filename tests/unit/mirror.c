@@ -71,7 +71,7 @@ static void set_filter(struct archive *archive, const char *compression)
 }
 
 static void put_entry(struct archive *archive, const char *name, mode_t mode, const char *link,
-                      const void *bytes, size_t size)
+                      const char *same, const void *bytes, size_t size)
 {
     struct archive_entry *entry = archive_entry_new();
 
@@ -80,6 +80,8 @@ static void put_entry(struct archive *archive, const char *name, mode_t mode, co
     archive_entry_set_size(entry, (int64_t)size);
     if (link)
         archive_entry_set_symlink(entry, link);
+    if (same)
+        archive_entry_set_hardlink(entry, same);
     must(archive_write_header(archive, entry) == ARCHIVE_OK, "archive header");
     if (size)
         must(archive_write_data(archive, bytes, size) == (la_ssize_t)size, "archive data");
@@ -88,7 +90,7 @@ static void put_entry(struct archive *archive, const char *name, mode_t mode, co
 
 static void put_file(struct archive *archive, const char *name, const void *bytes, size_t size)
 {
-    put_entry(archive, name, S_IFREG | 0644, NULL, bytes, size);
+    put_entry(archive, name, S_IFREG | 0644, NULL, NULL, bytes, size);
 }
 
 static size_t pack(const char *compression, const void *bytes, size_t size, char *to)
@@ -116,30 +118,44 @@ static size_t make_tar(const char *compression, const struct mirror_file *files,
     set_filter(archive, compression);
     must(archive_write_open_memory(archive, to, PACKED_MAX, &used) == ARCHIVE_OK, "memory");
     for (size_t i = 0; i < count; i++) {
+        mode_t mode = files[i].link ? S_IFLNK | 0777 : S_IFREG | 0644;
+
         if (files[i].name[0])
-            put_entry(archive, files[i].name, files[i].link ? S_IFLNK | 0777 : S_IFREG | 0644,
-                      files[i].link, files[i].content, files[i].link ? 0 : files[i].size);
+            put_entry(archive, files[i].name, files[i].mode ? files[i].mode : mode, files[i].link,
+                      files[i].same, files[i].content,
+                      files[i].link || files[i].same ? 0 : files[i].size);
     }
     must(archive_write_close(archive) == ARCHIVE_OK, "close");
     archive_write_free(archive);
     return used;
 }
 
-static size_t make_deb(const char *compression, const struct mirror_file *files, size_t count,
-                       char *to)
+/* A part of a package: control.tar or data.tar. */
+static void put_part(struct archive *archive, const char *part, const char *compression,
+                     const struct mirror_file *files, size_t count)
 {
     static char tar[PACKED_MAX];
-    struct archive *archive = archive_write_new();
-    size_t tar_size = make_tar(compression, files, count, tar), used = 0;
+    size_t size = make_tar(compression, files, count, tar);
     char name[32];
 
-    snprintf(name, sizeof name, "data.tar%s", compression);
+    snprintf(name, sizeof name, "%s.tar%s", part, compression);
+    put_file(archive, name, tar, size);
+}
+
+/* The first of `control` is the file of that name. */
+static size_t make_deb(const char *compression, const struct mirror_file *control,
+                       size_t control_count, const struct mirror_file *files, size_t count,
+                       char *to)
+{
+    struct archive *archive = archive_write_new();
+    size_t used = 0;
+
     must(archive_write_set_format_ar_svr4(archive) == ARCHIVE_OK, "ar format");
     archive_write_set_bytes_in_last_block(archive, 1);
     must(archive_write_open_memory(archive, to, PACKED_MAX, &used) == ARCHIVE_OK, "memory");
     put_file(archive, "debian-binary", "2.0\n", 4);
-    put_file(archive, "control.tar.xz", "nothing", 7);
-    put_file(archive, name, tar, tar_size);
+    put_part(archive, "control", compression, control, control_count);
+    put_part(archive, "data", compression, files, count);
     must(archive_write_close(archive) == ARCHIVE_OK, "close");
     archive_write_free(archive);
     return used;
@@ -234,21 +250,80 @@ static void fill(struct mirror *mirror)
 
 /* Publishing. */
 
-static void put_package(const struct mirror *mirror, char *index, size_t room, const char *name,
-                        const char *version, const char *depends, const struct mirror_file *files,
-                        size_t count)
+/* One of the archive's. */
+struct debian {
+    const char *name, *version;
+    const char *fields; /* lines of its control file beside the usual ones */
+    const struct mirror_file *control, *files;
+    size_t control_count, count;
+};
+
+static void put_package(const struct mirror *mirror, char *index, size_t room,
+                        const struct debian *package)
 {
     static char deb[PACKED_MAX];
-    size_t size = make_deb(mirror->compression, files, count, deb), used = strlen(index);
+    struct mirror_file control[8] = {{.name = "./control"}};
+    size_t size, used = strlen(index);
     char path[256], hash[SHA256_HEX];
 
-    snprintf(path, sizeof path, "pool/%s.deb", name);
+    control[0].size = (size_t)snprintf(
+        control[0].content, sizeof control[0].content,
+        "Package: %s\nVersion: %s\nArchitecture: riscv64\n%sDescription: a test's\n .\n more\n",
+        package->name, package->version, package->fields);
+    must(package->control_count < 8, "too many files of control.tar");
+    if (package->control_count)
+        memcpy(control + 1, package->control, package->control_count * sizeof *control);
+    size = make_deb(mirror->compression, control, package->control_count + 1, package->files,
+                    package->count, deb);
+    snprintf(path, sizeof path, "pool/%s.deb", package->name);
     write_file(mirror, path, deb, size);
     hash_of(deb, size, hash);
     snprintf(index + used, room - used,
-             "Package: %s\nArchitecture: riscv64\nVersion: %s\nDepends: %s\nFilename: %s\n"
-             "Size: %zu\nSHA256: %s\n\n",
-             name, version, depends, path, size, hash);
+             "Package: %s\nArchitecture: riscv64\nVersion: %s\n%sFilename: %s\nSize: %zu\n"
+             "SHA256: %s\n\n",
+             package->name, package->version, package->fields, path, size, hash);
+}
+
+/* What a system is made of: base-files is essential and has one file of each kind, kmod
+ * has what dpkg's database is made of; the others are only there. */
+static void put_system(const struct mirror *mirror, char *index, size_t room)
+{
+    static const char *const plain[] = {
+        "initramfs-tools", "zstd",    "dbus", "libpam-systemd", "ca-certificates",
+        "bash-completion", "libkmod2"};
+    static const struct mirror_file base[] = {
+        {.name = "./", .mode = S_IFDIR | 0755},
+        {.name = "./bin", .link = "usr/bin"},
+        {.name = "./usr/", .mode = S_IFDIR | 0755},
+        {.name = "./usr/bin/", .mode = S_IFDIR | 0755},
+        {.name = "./usr/bin/su", .content = "su", .size = 2, .mode = S_IFREG | 04755},
+        {.name = "./usr/bin/login", .same = "./usr/bin/su", .mode = S_IFREG | 04755},
+        {.name = "./tmp/", .mode = S_IFDIR | 01777},
+        {.name = "./etc/", .mode = S_IFDIR | 0755},
+        {.name = "./etc/issue", .content = "welcome", .size = 7},
+    };
+    static const struct mirror_file base_control[] = {
+        {.name = "./conffiles", .content = "/etc/issue\nremove-on-upgrade /etc/old\n", .size = 39},
+        {.name = "./preinst", .content = "#!/bin/sh\n", .size = 10, .mode = S_IFREG | 0755},
+    };
+    static const struct mirror_file kmod_control[] = {
+        {.name = "./triggers",
+         .content = "interest-noawait /lib/modules\ninterest update-initramfs\nactivate x\n",
+         .size = 67},
+    };
+    char fields[512];
+
+    snprintf(fields, sizeof fields, "Essential: yes\nPriority: required\n%s",
+             mirror->base_fields ? mirror->base_fields : "");
+    put_package(mirror, index, room,
+                &(struct debian){"base-files", "13", fields, base_control, base, 2,
+                                 sizeof base / sizeof *base});
+    put_package(mirror, index, room,
+                &(struct debian){"kmod", "34-1", "Multi-Arch: same\nDepends: absent | libkmod2\n",
+                                 kmod_control, NULL, 1, 0});
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        put_package(mirror, index, room,
+                    &(struct debian){.name = plain[i], .version = "1", .fields = ""});
 }
 
 static void sign(const struct mirror *mirror)
@@ -280,17 +355,31 @@ static void put_release(struct mirror *mirror, const char *index, size_t size)
 
 void mirror_publish(struct mirror *mirror)
 {
-    static char index[8192], packed[PACKED_MAX];
+    static char index[16384], packed[PACKED_MAX];
     struct mirror_file busybox = {.name = "./usr/bin/busybox", .content = "busybox", .size = 7};
     char depends[256];
 
     index[0] = '\0';
-    snprintf(depends, sizeof depends, MIRROR_IMAGE " (= %s)", mirror->kernel_version);
-    put_package(mirror, index, sizeof index, "linux-image-riscv64", mirror->kernel_version, depends,
-                NULL, 0);
-    put_package(mirror, index, sizeof index, MIRROR_IMAGE, mirror->kernel_version,
-                "kmod, initramfs-tools | linux-initramfs-tool", mirror->file, MIRROR_FILES);
-    put_package(mirror, index, sizeof index, "busybox-static", "1:1.37", "libc6", &busybox, 1);
+    snprintf(depends, sizeof depends, "Depends: " MIRROR_IMAGE " (= %s)\n", mirror->kernel_version);
+    put_package(mirror, index, sizeof index,
+                &(struct debian){.name = "linux-image-riscv64",
+                                 .version = mirror->kernel_version,
+                                 .fields = depends});
+    put_package(
+        mirror, index, sizeof index,
+        &(struct debian){.name = MIRROR_IMAGE,
+                         .version = mirror->kernel_version,
+                         .fields = "Depends: kmod, initramfs-tools | linux-initramfs-tool\n",
+                         .files = mirror->file,
+                         .count = MIRROR_FILES});
+    put_package(mirror, index, sizeof index,
+                &(struct debian){.name = "busybox-static",
+                                 .version = "1:1.37",
+                                 .fields = "Depends: libc6\n",
+                                 .files = &busybox,
+                                 .count = 1});
+    if (mirror->has_system)
+        put_system(mirror, index, sizeof index);
     put_release(mirror, packed, pack(".xz", index, strlen(index), packed));
 }
 

@@ -1,8 +1,9 @@
 /* tests/unit/mirror.h: a Debian mirror of a few kilobytes, made and signed for a test.
  *
  * It serves suite trixie with a kernel, four modules and a busybox, none of which would
- * run. A test changes what it likes and calls mirror_publish(). Needs gpg; mirror_open()
- * returns false and skips the test where there is none. One mirror at a time. */
+ * run; with `has_system` also what a whole system is made of (mirror.c lists it). A test changes
+ * what it likes and calls mirror_publish(). Needs gpg; mirror_open() returns false and skips the
+ * test where there is none. One mirror at a time. */
 #ifndef MIRROR_H
 #define MIRROR_H
 
@@ -19,6 +20,8 @@ struct mirror_file {
     char content[1024];
     size_t size;
     const char *link; /* not NULL: a symbolic link to it */
+    unsigned mode;    /* 0: a file that all may read; else as in st_mode */
+    const char *same; /* not NULL: another name of that file */
 };
 
 struct mirror {
@@ -33,6 +36,8 @@ struct mirror {
     const char *compression;    /* of data.tar: ".xz", ".zst", ".gz" or "" */
     char kernel_version[32];
     bool has_by_hash;
+    bool has_system;
+    const char *base_fields; /* more of package base-files in the index */
 };
 
 bool mirror_open(struct test *t, struct mirror *mirror);

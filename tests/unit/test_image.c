@@ -405,14 +405,14 @@ TEST(a_missing_keyring_names_its_package)
 
 /* The cache. */
 
-static const struct image_name trixie = {"debian", "trixie"};
+static const struct image_name trixie = {"debian-mini", "trixie"};
 
 static struct manifest make_manifest(void)
 {
     return (struct manifest){
         .image = trixie,
         .kernel = "6.12-1",
-        .folder = "debian-trixie.abcdef",
+        .folder = "debian-mini-trixie.abcdef",
         .kernel_bytes = 6,
         .initrd_bytes = 7,
         .created_s = 1789199741,
@@ -427,8 +427,8 @@ static void fill_cache(const struct folder *cache)
 
     path_format(path, NULL, "%s/%s", cache->path, manifest.folder);
     folder_make(&host, path, NULL);
-    write_text(cache, "debian-trixie.abcdef/kernel", "kernel");
-    write_text(cache, "debian-trixie.abcdef/initrd", "initrd!");
+    write_text(cache, "debian-mini-trixie.abcdef/kernel", "kernel");
+    write_text(cache, "debian-mini-trixie.abcdef/initrd", "initrd!");
     if (cache_store(&host, cache->path, &manifest, NULL))
         abort();
 }
@@ -444,6 +444,43 @@ TEST(an_images_name_is_debian_and_a_suite)
     CHECK(image_is_name("debian") && image_is_name("debian:forky"));
     CHECK(!image_is_name("debian:") && !image_is_name("debian:../x") && !image_is_name("ubuntu") &&
           !image_is_name("debian:A") && !image_is_name("debian:-x") && !image_is_name(""));
+    CHECK(image_is_name("debian-mini") && image_is_name("debian-mini:sid"));
+    /* It would have the files of debian-mini:x. */
+    CHECK(!image_is_name("debian:mini-x") && !image_is_name("debian:mini"));
+    CHECK(image_is_name("debian:minimal") && !image_is_name("debian-maxi"));
+}
+
+TEST(an_image_with_a_disk_is_a_disk)
+{
+    struct host host = {0};
+    struct folder cache;
+    struct image_paths paths;
+    struct cosm_error err;
+    struct manifest manifest = {
+        .image = {"debian", "trixie"}, .folder = "debian-trixie.abcdef", .disk_bytes = 4};
+    char path[IMAGE_PATH_MAX];
+
+    open_folder(&cache);
+    fill_cache(&cache); /* debian-mini is another image */
+    path_format(path, NULL, "%s/%s", cache.path, manifest.folder);
+    folder_make(&host, path, NULL);
+    write_text(&cache, "debian-trixie.abcdef/disk", "disk");
+    CHECK_U64(cache_store(&host, cache.path, &manifest, &err), COSM_OK);
+    CHECK_U64(cache_sweep(&host, cache.path, NULL), COSM_OK);
+    CHECK_U64(image_find(&host, cache.path, "debian", &paths, &err), COSM_OK);
+    path_format(path, NULL, "%s/debian-trixie.abcdef/disk", cache.path);
+    CHECK_STR(paths.disk, path);
+    CHECK_STR(paths.kernel, "");
+    CHECK(strstr(paths.append, "root=/dev/vda") != NULL);
+    CHECK_U64(image_find(&host, cache.path, "debian-mini", &paths, &err), COSM_OK);
+    CHECK_U64(image_boot(&host, cache.path, cache.path, "debian-mini", "x", &paths, &err),
+              COSM_BAD_ARG);
+    CHECK(strstr(err.text, "--name") != NULL);
+    write_text(&cache, "debian-trixie.abcdef/disk", "half a disk");
+    CHECK_U64(image_boot(&host, cache.path, cache.path, "debian", NULL, &paths, &err),
+              COSM_BAD_IMAGE);
+    CHECK(strstr(err.text, "not as it was pulled; run: cosm pull debian:trixie") != NULL);
+    close_folder(&cache);
 }
 
 TEST(what_is_stored_is_found_listed_and_removed)
@@ -455,18 +492,18 @@ TEST(what_is_stored_is_found_listed_and_removed)
     char want[IMAGE_PATH_MAX];
 
     open_folder(&cache);
-    CHECK_U64(image_find(&host, cache.path, "debian", &paths, &err), COSM_NOT_FOUND);
-    CHECK(strstr(err.text, "cosm pull debian") != NULL);
+    CHECK_U64(image_find(&host, cache.path, "debian-mini", &paths, &err), COSM_NOT_FOUND);
+    CHECK(strstr(err.text, "cosm pull debian-mini") != NULL);
     fill_cache(&cache);
-    CHECK_U64(image_find(&host, cache.path, "debian", &paths, &err), COSM_OK);
-    path_format(want, NULL, "%s/debian-trixie.abcdef/kernel", cache.path);
+    CHECK_U64(image_find(&host, cache.path, "debian-mini", &paths, &err), COSM_OK);
+    path_format(want, NULL, "%s/debian-mini-trixie.abcdef/kernel", cache.path);
     CHECK_STR(paths.kernel, want);
     CHECK(paths.ram_bytes > 0 && strstr(paths.append, "console=") != NULL);
-    CHECK_U64(image_find(&host, cache.path, "debian:sid", &paths, &err), COSM_NOT_FOUND);
-    CHECK_U64(image_remove(&host, cache.path, "debian:sid", &err), COSM_NOT_FOUND);
-    CHECK_U64(image_remove(&host, cache.path, "debian", &err), COSM_OK);
+    CHECK_U64(image_find(&host, cache.path, "debian-mini:sid", &paths, &err), COSM_NOT_FOUND);
+    CHECK_U64(image_remove(&host, cache.path, "debian-mini:sid", &err), COSM_NOT_FOUND);
+    CHECK_U64(image_remove(&host, cache.path, "debian-mini", &err), COSM_OK);
     CHECK(access(want, F_OK) < 0);
-    CHECK_U64(image_find(&host, cache.path, "debian", &paths, &err), COSM_NOT_FOUND);
+    CHECK_U64(image_find(&host, cache.path, "debian-mini", &paths, &err), COSM_NOT_FOUND);
     close_folder(&cache);
 }
 
@@ -487,18 +524,21 @@ TEST(a_list_shows_good_images_and_no_others)
     open_folder(&cache);
     CHECK_U64(image_list(&host, "/nowhere/cosm", note_image, &lines, NULL), COSM_OK);
     fill_cache(&cache);
-    write_text(&cache, "debian-sid.image", "Image: debian\nSuite: sid\nFolder: gone\n");
+    write_text(&cache, "debian-mini-sid.image", "Image: debian-mini\nSuite: sid\nFolder: gone\n");
     write_text(&cache, "notes", "mine");
     CHECK_U64(image_list(&host, cache.path, note_image, &lines, NULL), COSM_OK);
-    CHECK_STR(lines.text, "debian:trixie 6.12-1 13");
+    CHECK_STR(lines.text, "debian-mini:trixie 6.12-1 13");
     close_folder(&cache);
 }
 
 TEST(a_manifest_cannot_name_a_file_outside_the_cache)
 {
-    static const char *const folders[] = {"../../../../etc",       "debian-trixie./a/../",
-                                          "debian-sid.abcdef",     "/tmp",
-                                          "debian-trixie.abcdefg", ""};
+    static const char *const folders[] = {"../../../../etc",
+                                          "debian-mini-trixie./a/../",
+                                          "debian-mini-sid.abcdef",
+                                          "/tmp",
+                                          "debian-mini-trixie.abcdefg",
+                                          ""};
     struct host host = {0};
     struct folder cache;
     struct image_paths paths;
@@ -506,9 +546,9 @@ TEST(a_manifest_cannot_name_a_file_outside_the_cache)
 
     open_folder(&cache);
     for (unsigned i = 0; i < sizeof folders / sizeof *folders; i++) {
-        snprintf(text, sizeof text, "Image: debian\nSuite: trixie\nFolder: %s\n", folders[i]);
-        write_text(&cache, "debian-trixie.image", text);
-        CHECK_U64(image_find(&host, cache.path, "debian", &paths, NULL), COSM_BAD_IMAGE);
+        snprintf(text, sizeof text, "Image: debian-mini\nSuite: trixie\nFolder: %s\n", folders[i]);
+        write_text(&cache, "debian-mini-trixie.image", text);
+        CHECK_U64(image_find(&host, cache.path, "debian-mini", &paths, NULL), COSM_BAD_IMAGE);
     }
     close_folder(&cache);
 }
@@ -522,9 +562,9 @@ TEST(a_file_of_another_size_is_not_the_image)
 
     open_folder(&cache);
     fill_cache(&cache);
-    write_text(&cache, "debian-trixie.abcdef/kernel", "kern");
-    CHECK_U64(image_find(&host, cache.path, "debian", &paths, &err), COSM_BAD_IMAGE);
-    CHECK(strstr(err.text, "cosm pull debian:trixie") != NULL);
+    write_text(&cache, "debian-mini-trixie.abcdef/kernel", "kern");
+    CHECK_U64(image_find(&host, cache.path, "debian-mini", &paths, &err), COSM_BAD_IMAGE);
+    CHECK(strstr(err.text, "cosm pull debian-mini:trixie") != NULL);
     close_folder(&cache);
 }
 
@@ -537,12 +577,12 @@ TEST(leftovers_are_swept_and_images_are_not)
 
     open_folder(&cache);
     fill_cache(&cache);
-    path_format(path, NULL, "%s/debian-trixie.zzzzzz", cache.path);
+    path_format(path, NULL, "%s/debian-mini-trixie.zzzzzz", cache.path);
     folder_make(&host, path, NULL);
-    write_text(&cache, "debian-trixie.zzzzzz/kernel", "half");
+    write_text(&cache, "debian-mini-trixie.zzzzzz/kernel", "half");
     CHECK_U64(cache_sweep(&host, cache.path, NULL), COSM_OK);
     CHECK(access(path, F_OK) < 0);
-    CHECK_U64(image_find(&host, cache.path, "debian", &paths, NULL), COSM_OK);
+    CHECK_U64(image_find(&host, cache.path, "debian-mini", &paths, NULL), COSM_OK);
     close_folder(&cache);
 }
 
@@ -560,7 +600,7 @@ TEST(links_out_of_the_cache_are_not_followed)
     open_folder(&cache);
     open_folder(&outside);
     write_text(&outside, "precious", "text");
-    path_format(path, NULL, "%s/debian-trixie.zzzzzz", cache.path);
+    path_format(path, NULL, "%s/debian-mini-trixie.zzzzzz", cache.path);
     CHECK(symlink(outside.path, path) == 0);
     CHECK_U64(cache_sweep(&host, cache.path, NULL), COSM_OK);
     CHECK(access(path, F_OK) < 0);
@@ -586,10 +626,10 @@ TEST(a_fifo_in_the_cache_is_not_waited_for)
     char path[IMAGE_PATH_MAX];
 
     open_folder(&cache);
-    path_format(path, NULL, "%s/debian-trixie.image", cache.path);
+    path_format(path, NULL, "%s/debian-mini-trixie.image", cache.path);
     CHECK(mkfifo(path, 0600) == 0);
     alarm(10); /* the mistake would be to wait for ever */
-    CHECK(image_find(&host, cache.path, "debian", &paths, NULL) != COSM_OK);
+    CHECK(image_find(&host, cache.path, "debian-mini", &paths, NULL) != COSM_OK);
     alarm(0);
     close_folder(&cache);
 }
@@ -608,7 +648,7 @@ TEST(two_cannot_hold_the_lock_and_the_holder_is_named)
     CHECK_U64(cache_lock(&host, cache.path, &second, &err), COSM_BUSY);
     CHECK(strstr(err.text, pid) != NULL);
     CHECK(second < 0);
-    CHECK_U64(image_remove(&host, cache.path, "debian", &err), COSM_BUSY);
+    CHECK_U64(image_remove(&host, cache.path, "debian-mini", &err), COSM_BUSY);
     os_close(&host, first);
     CHECK_U64(cache_lock(&host, cache.path, &second, &err), COSM_OK);
     os_close(&host, second);
@@ -687,7 +727,8 @@ TESTS("image", RUN(sha256_gives_the_answers_of_fips_180), RUN(sha256_does_not_de
       RUN(the_mirror_is_the_first_of_debian_in_the_deb822_form),
       RUN(apts_files_are_read_in_its_order), RUN(a_signature_counts_when_it_is_good_and_valid),
       RUN(a_missing_keyring_names_its_package), RUN(an_images_name_is_debian_and_a_suite),
-      RUN(what_is_stored_is_found_listed_and_removed), RUN(a_list_shows_good_images_and_no_others),
+      RUN(an_image_with_a_disk_is_a_disk), RUN(what_is_stored_is_found_listed_and_removed),
+      RUN(a_list_shows_good_images_and_no_others),
       RUN(a_manifest_cannot_name_a_file_outside_the_cache),
       RUN(a_file_of_another_size_is_not_the_image), RUN(leftovers_are_swept_and_images_are_not),
       RUN(links_out_of_the_cache_are_not_followed), RUN(a_fifo_in_the_cache_is_not_waited_for),

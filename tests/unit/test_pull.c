@@ -26,7 +26,7 @@ static struct outcome pull_from(const struct mirror *mirror, const char *url, co
     struct host host = {0};
     struct outcome outcome = {0};
     struct image_pull_options options = {
-        .name = "debian", .mirror = url, .keyring = keyring, .cache = mirror->cache};
+        .name = "debian-mini", .mirror = url, .keyring = keyring, .cache = mirror->cache};
 
     outcome.status = image_pull(&host, &options, NULL, &outcome.info, &outcome.err);
     return outcome;
@@ -41,7 +41,7 @@ static bool has_image(const struct mirror *mirror, struct image_paths *paths)
 {
     struct host host = {0};
 
-    return image_find(&host, mirror->cache, "debian", paths, NULL) == COSM_OK;
+    return image_find(&host, mirror->cache, "debian-mini", paths, NULL) == COSM_OK;
 }
 
 /* How many entries of the cache have names that start so. */
@@ -107,7 +107,7 @@ TEST(a_pull_gives_a_kernel_and_an_initrd)
     CHECK(memcmp(initrd_file(paths.initrd, "lib/modules/" MIRROR_RELEASE "/ext4.ko"), "\177ELF",
                  4) == 0);
     CHECK_U64(count_entries(&mirror, "download"), 0);
-    CHECK_U64(count_entries(&mirror, "debian-trixie."), 2); /* the manifest and the folder */
+    CHECK_U64(count_entries(&mirror, "debian-mini-trixie."), 2); /* the manifest and the folder */
     mirror_close(&mirror);
 }
 
@@ -140,7 +140,7 @@ TEST(the_same_list_gives_the_same_initrd)
     CHECK(has_image(&mirror, &paths));
     snprintf(command, sizeof command, "cp %s %s", paths.initrd, kept);
     CHECK(system(command) == 0);
-    CHECK_U64(image_remove(&(struct host){0}, mirror.cache, "debian", NULL), COSM_OK);
+    CHECK_U64(image_remove(&(struct host){0}, mirror.cache, "debian-mini", NULL), COSM_OK);
     pull(&mirror);
     CHECK(has_image(&mirror, &paths));
     snprintf(command, sizeof command, "cmp -s %s %s", paths.initrd, kept);
@@ -184,7 +184,7 @@ TEST(a_new_kernel_replaces_the_image)
     CHECK_STR(outcome.err.text, "");
     CHECK(outcome.info.is_fresh);
     CHECK_STR(outcome.info.kernel, "6.12-2");
-    CHECK_U64(count_entries(&mirror, "debian-trixie."), 2);
+    CHECK_U64(count_entries(&mirror, "debian-mini-trixie."), 2);
     mirror_close(&mirror);
 }
 
@@ -235,7 +235,7 @@ static void expect(struct test *t, const struct mirror *mirror, const char *keyr
     if (!strstr(outcome.err.text, text))
         CHECK_STR(outcome.err.text, text);
     CHECK(!has_image(mirror, &paths));
-    CHECK_U64(count_entries(mirror, "debian-trixie."), 0);
+    CHECK_U64(count_entries(mirror, "debian-mini-trixie."), 0);
     CHECK_U64(count_entries(mirror, "download/*.part"), 0);
 }
 
@@ -655,8 +655,10 @@ TEST(a_pull_can_be_stopped_anywhere_and_begun_again)
         struct host host = {.fault = &fault};
         struct patience patience = {n};
         struct image_progress progress = {lose_patience, &patience};
-        struct image_pull_options options = {
-            .name = "debian", .mirror = web.url, .keyring = mirror.keyring, .cache = mirror.cache};
+        struct image_pull_options options = {.name = "debian-mini",
+                                             .mirror = web.url,
+                                             .keyring = mirror.keyring,
+                                             .cache = mirror.cache};
         cosm_status status = image_pull(&host, &options, &progress, NULL, NULL);
 
         CHECK_U64(atomic_load(&fault.live), 0);
@@ -678,7 +680,7 @@ static bool survives_fault(struct test *t, const struct mirror *mirror, long n)
 {
     struct fault fault = {.countdown = n, .errnum = ENOSPC};
     struct host host = {.fault = &fault};
-    struct image_pull_options options = {.name = "debian",
+    struct image_pull_options options = {.name = "debian-mini",
                                          .mirror = mirror->url,
                                          .keyring = mirror->keyring,
                                          .cache = mirror->cache};
@@ -688,10 +690,10 @@ static bool survives_fault(struct test *t, const struct mirror *mirror, long n)
 
     CHECK_U64(atomic_load(&fault.live), 0);
     CHECK(!status || err.text[0]);
-    CHECK_U64(count_entries(mirror, "debian-trixie."), has_image(mirror, &paths) ? 2 : 0);
+    CHECK_U64(count_entries(mirror, "debian-mini-trixie."), has_image(mirror, &paths) ? 2 : 0);
     if (!status)
         CHECK(has_image(mirror, &paths));
-    image_remove(&(struct host){0}, mirror->cache, "debian", NULL);
+    image_remove(&(struct host){0}, mirror->cache, "debian-mini", NULL);
     return atomic_load(&fault.injected) > 0;
 }
 
