@@ -12,7 +12,7 @@
 struct cosm_program {
     struct host host;
     char *thing; /* owned; NULL: not set */
-    int in, out; /* borrowed; -1: none */
+    struct tiny_config config;
     cosm_log *log;
     void *log_ctx;
     struct tiny_program code;
@@ -38,7 +38,7 @@ cosm_status cosm_program_new(cosm_program **out, struct cosm_error *err)
     if (!program)
         return cosm_fail(err, COSM_NO_MEMORY, "no memory for a program");
     program->host.log_level = LOG_WARN;
-    program->in = program->out = -1;
+    program->config.in = program->config.out = -1;
     return COSM_OK;
 }
 
@@ -80,6 +80,25 @@ static cosm_status set_thing(cosm_program *program, const char *path, struct cos
     return COSM_OK;
 }
 
+/* The places of the choices in options.def are the values of the enums. */
+_Static_assert(TINY_AUTO == 0 && TINY_INTERP == 1 && TINY_JIT == 2, "engine: auto|interp|jit");
+_Static_assert(COMPILE_BACKGROUND == 0 && COMPILE_SYNC == 1 && COMPILE_OFF == 2,
+               "compile: background|sync|off");
+
+/* False: it is no setting for a program. */
+static bool take_setting(cosm_program *program, enum option_id id, uint64_t number)
+{
+    switch (id) {
+    case OPTION_run_trace: atomic_store(&program->host.trace_mask, (unsigned)number); return true;
+    case OPTION_run_log_level: program->host.log_level = (enum log_level)number; return true;
+    case OPTION_run_engine: program->config.engine = (enum tiny_engine)number; return true;
+    case OPTION_run_compile: program->config.compile = (enum compile_mode)number; return true;
+    case OPTION_run_code_cache: program->config.code_cache_bytes = number; return true;
+    case OPTION_run_compile_after: program->config.compile_after = (unsigned)number; return true;
+    default: return false;
+    }
+}
+
 cosm_status cosm_program_set(cosm_program *program, const char *key, const char *text,
                              struct cosm_error *err)
 {
@@ -91,17 +110,14 @@ cosm_status cosm_program_set(cosm_program *program, const char *key, const char 
         return status;
     if (strcmp(key, "thing") == 0)
         return set_thing(program, text, err);
-    if (!option || (option->id != OPTION_run_trace && option->id != OPTION_run_log_level))
-        return cosm_fail(err, COSM_BAD_ARG, "'%s' is no setting for a program%s", key,
-                         option ? ": it is for a machine" : ": see cosm_program_set in cosm.h");
-    status = option_check(option, key, text, &number, err);
+    if (option)
+        status = option_check(option, key, text, &number, err);
     if (status != COSM_OK)
         return status;
-    if (option->id == OPTION_run_trace)
-        atomic_store(&program->host.trace_mask, (unsigned)number);
-    else
-        program->host.log_level = (enum log_level)number;
-    return COSM_OK;
+    if (option && take_setting(program, option->id, number))
+        return COSM_OK;
+    return cosm_fail(err, COSM_BAD_ARG, "'%s' is no setting for a program%s", key,
+                     option ? ": it is for a machine" : ": see cosm_program_set in cosm.h");
 }
 
 cosm_status cosm_program_stdio(cosm_program *program, int in, int out, struct cosm_error *err)
@@ -109,8 +125,8 @@ cosm_status cosm_program_stdio(cosm_program *program, int in, int out, struct co
     cosm_status status = check_not_loaded(program, "stdio", err);
 
     if (status == COSM_OK) {
-        program->in = in;
-        program->out = out;
+        program->config.in = in;
+        program->config.out = out;
     }
     return status;
 }
@@ -194,7 +210,6 @@ static cosm_status check_kind(cosm_program *program, struct cosm_error *err)
 
 cosm_status cosm_program_load(cosm_program *program, struct cosm_error *err)
 {
-    struct tiny_config config = {program->thing, &program->code, program->in, program->out};
     struct tiny *tiny = NULL;
     cosm_status status;
 
@@ -203,8 +218,10 @@ cosm_status cosm_program_load(cosm_program *program, struct cosm_error *err)
     status = check_kind(program, err);
     if (status == COSM_OK)
         status = assemble(program, err);
+    program->config.name = program->thing;
+    program->config.program = &program->code;
     if (status == COSM_OK)
-        status = tiny_open(&tiny, &program->host, &config, err);
+        status = tiny_open(&tiny, &program->host, &program->config, err);
     if (status == COSM_OK)
         atomic_store(&program->tiny, tiny);
     else

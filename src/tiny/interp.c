@@ -1,6 +1,6 @@
 /* tiny/interp.c: op.def read as C on the machine. */
 #include "ir/ops.h"
-#include "tiny/tiny_int.h"
+#include "tiny/compiled.h"
 
 enum step { STEP_ON, STEP_WAIT };
 
@@ -106,10 +106,16 @@ static enum step step(struct tiny *t)
 static enum vcpu_exit interpret(struct vcpu *vcpu, int64_t *budget)
 {
     struct tiny *t = (struct tiny *)vcpu;
+    uint64_t pc = t->pc;
 
-    while (step(t) == STEP_ON)
-        if (--*budget <= 0 || atomic_load_explicit(&vcpu->request, memory_order_relaxed))
+    while (step(t) == STEP_ON) {
+        --*budget;
+        if (t->pc <= pc && t->heads)
+            tiny_compiled_enter(t, budget);
+        if (*budget <= 0 || atomic_load_explicit(&vcpu->request, memory_order_relaxed))
             return *budget <= 0 ? VCPU_BUDGET : VCPU_POLLED;
+        pc = t->pc;
+    }
     return VCPU_WAIT;
 }
 

@@ -30,20 +30,22 @@ static uint32_t exit_here(struct lowering *l)
     return ir_exit_here(l->ir, l->pc, 0);
 }
 
-static unsigned cell_var(struct lowering *l, uint64_t number)
+/* Before any code: a variable that is made later begins as its home was on entry, and would not
+ * see what was written there through another cell meanwhile. */
+static void make_cell(struct lowering *l, uint64_t number)
 {
-    if (!l->has_cell[number])
-        l->cells[number] = ir_var_new(l->ir, IR_I64, IR_U64,
-                                      (int32_t)(offsetof(struct tiny, cells) + 8 * number), 0);
+    if (l->has_cell[number])
+        return;
     l->has_cell[number] = true;
-    return l->cells[number];
+    l->cells[number] =
+        ir_var_new(l->ir, IR_I64, IR_U64, (int32_t)(offsetof(struct tiny, cells) + 8 * number), 0);
 }
 
 /* Host address of the cell whose number cell `number` holds. */
 static ir_ref far_address(struct lowering *l, uint64_t number)
 {
     struct ir *ir = l->ir;
-    ir_ref index = ir_var_get(ir, cell_var(l, number));
+    ir_ref index = ir_var_get(ir, l->cells[number]);
     ir_ref limit = ir_const(ir, TINY_CELLS);
     ir_ref is_there = ir_ltu(ir, index, limit);
     ir_ref base, three, offset;
@@ -62,7 +64,7 @@ static ir_ref operand(struct lowering *l, const struct tiny_insn *i)
     if (i->mode == TINY_NUMBER)
         return ir_const(l->ir, (uint64_t)i->value);
     if (i->mode == TINY_CELL)
-        return ir_var_get(l->ir, cell_var(l, (uint64_t)i->value));
+        return ir_var_get(l->ir, l->cells[i->value]);
     address = far_address(l, (uint64_t)i->value);
     ir_vars_store(l->ir);
     return ir_load(l->ir, IR_U64, address, 0);
@@ -73,7 +75,7 @@ static void put(struct lowering *l, const struct tiny_insn *i, ir_ref value)
     ir_ref address;
 
     if (i->mode == TINY_CELL) {
-        ir_var_set(l->ir, cell_var(l, (uint64_t)i->value), value);
+        ir_var_set(l->ir, l->cells[i->value], value);
         return;
     }
     address = far_address(l, (uint64_t)i->value);
@@ -203,13 +205,16 @@ static void fill_blocks(struct lowering *l, uint32_t head)
             ir_block_seal(l->ir, l->places[n].block);
 }
 
-static void find_targets(struct lowering *l)
+/* What control and data of the program's text lead to. */
+static void find_places(struct lowering *l)
 {
     for (uint32_t n = 0; n < l->program->count; n++) {
         const struct tiny_insn *i = &l->program->insns[n];
 
         if (i->op == TINY_jmp || i->op == TINY_jz || i->op == TINY_jnz)
             l->places[i->value].is_target = true;
+        if (i->mode == TINY_CELL || i->mode == TINY_FAR)
+            make_cell(l, (uint64_t)i->value);
     }
 }
 
@@ -224,7 +229,7 @@ void tiny_lower(struct ir *ir, struct host *host, const struct tiny_program *pro
     if (l.places && l.waiting) {
         l.acc = ir_var_new(ir, IR_I64, IR_U64, offsetof(struct tiny, acc), 0);
         l.left = ir_var_new(ir, IR_I64, IR_U64, offsetof(struct tiny, left), 0);
-        find_targets(&l);
+        find_places(&l);
         fill_blocks(&l, head);
     } else {
         ir_break(ir);

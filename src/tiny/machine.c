@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/os.h"
-#include "tiny/tiny_int.h"
+#include "tiny/compiled.h"
 
 #define SLICE          1000000 /* instructions between two looks at the clock */
 #define LINE_MAX_BYTES 64u
@@ -38,6 +38,8 @@ cosm_status tiny_open(struct tiny **out, struct host *host, const struct tiny_co
     status = vcpu_group_open(&t->group, host, err);
     if (status == COSM_OK) {
         status = vcpu_add(&t->group, &t->vcpu, &tiny_guest, err);
+        if (status == COSM_OK)
+            status = tiny_compiled_open(t, err);
         if (status == COSM_OK) {
             *out = t;
             return COSM_OK;
@@ -52,6 +54,7 @@ void tiny_close(struct tiny *t)
 {
     if (!t)
         return;
+    tiny_compiled_close(t);
     vcpu_group_close(&t->group);
     MEM_FREE(t->host, t);
 }

@@ -14,7 +14,7 @@
 #define TINY_TINY_H
 
 #include "base/host.h"
-#include "engine/vcpu.h"
+#include "engine/compile.h"
 
 #define TINY_CELLS        256u
 #define TINY_INSNS_MAX    65536u
@@ -71,10 +71,17 @@ void tiny_disasm(const struct tiny_program *program, uint32_t index, char *text,
 
 enum tiny_end { TINY_HALTED, TINY_TRAPPED, TINY_TIMEOUT, TINY_INTERRUPTED };
 
+/* AUTO compiles where the host can, JIT fails where it cannot. */
+enum tiny_engine { TINY_AUTO, TINY_INTERP, TINY_JIT };
+
 struct tiny_config {
     const char *name;                   /* for messages; borrowed while the machine lives */
     const struct tiny_program *program; /* borrowed while the machine lives */
     int in, out;                        /* descriptors, borrowed; in -1: no input */
+    enum tiny_engine engine;
+    enum compile_mode compile;
+    uint64_t code_cache_bytes; /* 0: the compiler's default */
+    unsigned compile_after;    /* jumps backwards to one place; 0: the default */
 };
 
 struct tiny;

@@ -25,6 +25,9 @@ struct tiny {
     uint64_t trap;       /* enum tiny_trap */
     uint64_t trap_value; /* the cell that is not there */
 
+    struct compiler *compiler; /* NULL: everything is interpreted */
+    struct tiny_head *heads;   /* compiled.c: one an instruction */
+
     const struct tiny_program *program;
     struct tiny_config config;
     struct host *host;

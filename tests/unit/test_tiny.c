@@ -28,13 +28,20 @@ static int file_of(const char *text)
     return fd;
 }
 
-static void run_assembled(struct host *host, const struct tiny_program *program, const char *input,
-                          struct outcome *outcome)
+static void run_assembled(struct host *host, const struct tiny_program *program,
+                          enum tiny_engine engine, const char *input, struct outcome *outcome)
 {
-    struct tiny_config config = {"x.tiny", program, file_of(input), file_of(NULL)};
+    struct tiny_config config = {.name = "x.tiny",
+                                 .program = program,
+                                 .in = file_of(input),
+                                 .out = file_of(NULL),
+                                 .engine = engine,
+                                 .compile = COMPILE_SYNC,
+                                 .compile_after = 1};
     struct tiny *tiny;
     ssize_t got;
 
+    *outcome = (struct outcome){0};
     outcome->status = tiny_open(&tiny, host, &config, &outcome->err);
     if (outcome->status == COSM_OK)
         outcome->status = tiny_run(tiny, UINT64_MAX, &outcome->result, &outcome->err);
@@ -46,18 +53,34 @@ static void run_assembled(struct host *host, const struct tiny_program *program,
     close(config.out);
 }
 
-static struct outcome run(const char *text, const char *input)
+static void check_same(struct test *t, const struct outcome *a, const struct outcome *b)
+{
+    CHECK_U64(a->status, b->status);
+    CHECK_U64(a->result.end, b->result.end);
+    CHECK_U64((uint64_t)a->result.code, (uint64_t)b->result.code);
+    CHECK_U64(a->result.instructions, b->result.instructions);
+    CHECK_STR(a->err.text, b->err.text);
+    CHECK_STR(a->out, b->out);
+}
+
+/* Interpreted; and where the host can, compiled: every loop when it is met first. */
+static struct outcome run_both(struct test *t, const char *text, const char *input)
 {
     struct host host = {0};
     struct tiny_program program;
-    struct outcome outcome = {0};
+    struct outcome outcome = {0}, compiled;
 
     outcome.status = tiny_assemble(&program, &host, "x.tiny", text, strlen(text), &outcome.err);
-    if (outcome.status == COSM_OK)
-        run_assembled(&host, &program, input, &outcome);
+    if (outcome.status == COSM_OK) {
+        run_assembled(&host, &program, TINY_INTERP, input, &outcome);
+        run_assembled(&host, &program, TINY_JIT, input, &compiled);
+        if (compiled.status != COSM_UNSUPPORTED)
+            check_same(t, &compiled, &outcome);
+    }
     tiny_program_fini(&program, &host);
     return outcome;
 }
+#define run(text, input) run_both(t, text, input)
 
 static void check_prints(struct test *t, const char *text, const char *input, const char *want)
 {
@@ -210,6 +233,35 @@ TEST(what_is_disassembled_assembles_again)
     tiny_program_fini(&program, &host);
 }
 
+/* Loops that are left in the middle: the state is the interpreter's. */
+TEST(compiled_loops_trap_where_interpreted_ones_do)
+{
+    check_traps(t, "CELL n = 5\na: LOAD 100\nDIV [n]\nLOAD [n]\nSUB 1\nSTORE [n]\nJMP a", NULL,
+                "x.tiny:3: DIV [0]: division by zero");
+    check_traps(t, "CELL p = 1\na: STORE [[p]]\nLOAD [p]\nADD 1\nSTORE [p]\nJMP a", NULL,
+                "x.tiny:2: STORE [[0]]: cell 256 is not there: want 0 to 255");
+    check_traps(t, "CELL p = 9\na: LOAD [[p]]\nLOAD [p]\nSUB 1\nSTORE [p]\nJMP a", NULL,
+                "x.tiny:2: LOAD [[0]]: cell -1 is not there: want 0 to 255");
+    check_traps(t, "a: IN\nJNZ a\nJMP a", "1\n2\n0\n5\nx\n",
+                "x.tiny:1: IN: the input is no number from -2^63 to 2^63 - 1");
+}
+
+/* Cells that the text names, seen and changed through other cells. */
+TEST(compiled_loops_see_cells_by_either_way)
+{
+    check_prints(t,
+                 "CELL p CELL x = 1 CELL n = 5\n"
+                 "LOAD x STORE [p]\n"
+                 "a: LOAD [x] ADD [n] STORE [x] LOAD [[p]] MUL 3 STORE [[p]] LOAD [x] OUT\n"
+                 "LOAD [n] SUB 1 STORE [n] JNZ a\n"
+                 "LOAD p STORE [p] LOAD [[p]] OUT HALT",
+                 NULL, "18\n66\n207\n627\n1884\n0\n");
+    check_prints(t,
+                 "CELL p CELL n = 3\n"
+                 "a: LOAD n STORE [p] LOAD [[p]] SUB 1 STORE [[p]] LOAD [n] OUT JNZ a HALT",
+                 NULL, "2\n1\n0\n");
+}
+
 TEST(an_endless_program_ends_when_told)
 {
     static const char text[] = "a: JMP a";
@@ -219,7 +271,9 @@ TEST(an_endless_program_ends_when_told)
     struct tiny *tiny;
 
     CHECK_U64(tiny_assemble(&program, &host, "x", text, strlen(text), NULL), COSM_OK);
-    CHECK_U64(tiny_open(&tiny, &host, &(struct tiny_config){"x", &program, -1, -1}, NULL), COSM_OK);
+    CHECK_U64(tiny_open(&tiny, &host,
+                        &(struct tiny_config){.name = "x", .program = &program, .in = -1}, NULL),
+              COSM_OK);
     CHECK_U64(tiny_run(tiny, os_clock_ns() + 1000000, &result, NULL), COSM_OK);
     CHECK_U64(result.end, TINY_TIMEOUT);
     CHECK(result.instructions > 0);
@@ -240,8 +294,11 @@ TEST(output_that_cannot_be_written_is_an_error)
     int full = open("/dev/full", O_WRONLY);
 
     CHECK_U64(tiny_assemble(&program, &host, "x", "OUT HALT", 8, NULL), COSM_OK);
-    CHECK_U64(tiny_open(&tiny, &host, &(struct tiny_config){"x", &program, -1, full}, NULL),
-              COSM_OK);
+    CHECK_U64(
+        tiny_open(&tiny, &host,
+                  &(struct tiny_config){.name = "x", .program = &program, .in = -1, .out = full},
+                  NULL),
+        COSM_OK);
     CHECK_U64(tiny_run(tiny, UINT64_MAX, &result, &err), COSM_IO);
     CHECK_STR(err.text, "x: cannot write its output: No space left on device");
     close(full);
@@ -260,7 +317,9 @@ static cosm_status assemble_and_run(struct host *host, void *ctx, struct cosm_er
 
     (void)ctx;
     if (status == COSM_OK)
-        status = tiny_open(&tiny, host, &(struct tiny_config){"x", &program, -1, fd}, err);
+        status = tiny_open(
+            &tiny, host,
+            &(struct tiny_config){.name = "x", .program = &program, .in = -1, .out = fd}, err);
     if (status == COSM_OK)
         status = tiny_run(tiny, UINT64_MAX, &result, err);
     tiny_close(tiny);
@@ -324,5 +383,7 @@ TESTS("tiny", RUN(the_historic_programs_do_what_they_did), RUN(every_instruction
       RUN(numbers_wrap_around), RUN(halt_gives_its_operand_as_the_code),
       RUN(what_a_program_must_not_do_traps_where_it_is), RUN(a_wrong_text_is_refused_with_its_line),
       RUN(a_text_is_told_by_its_first_word), RUN(what_is_disassembled_assembles_again),
-      RUN(an_endless_program_ends_when_told), RUN(output_that_cannot_be_written_is_an_error),
-      RUN(a_program_survives_every_failure), RUN(the_examples_print_what_they_should))
+      RUN(compiled_loops_trap_where_interpreted_ones_do),
+      RUN(compiled_loops_see_cells_by_either_way), RUN(an_endless_program_ends_when_told),
+      RUN(output_that_cannot_be_written_is_an_error), RUN(a_program_survives_every_failure),
+      RUN(the_examples_print_what_they_should))
