@@ -84,7 +84,7 @@ void ir_clear(struct ir *ir)
     ir->node_count = ir->arg_count = ir->exit_count = 1;
     ir->block_count = 1;
     ir->helper_count = ir->order_count = ir->layout_count = 0;
-    ir->current = 0;
+    ir->current = ir->remade = 0;
     ir->has_fp_flags = ir->is_broken = false;
     ir->is_finished = ir->is_analyzed = ir->is_swept = ir->is_scheduled = false;
     ir_numbers_clear(ir);

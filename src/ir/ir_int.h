@@ -31,6 +31,7 @@ struct ir {
     uint32_t scratch_room[IR_SCRATCHES];
     uint8_t *is_live; /* while is_swept: what the sweep of dead code found, a node */
     uint32_t live_room, live_count;
+    ir_ref remade; /* a node that is numbered again: it need not be made anew; else 0 */
     ir_block current;
     bool has_fp_flags, is_broken, is_finished, is_analyzed, is_swept, is_scheduled;
     struct ir_vars *vars;

@@ -119,7 +119,7 @@ ir_ref ir_number(struct ir *ir, struct ir_node node)
         if (is_same(&ir->nodes[ref], &node) &&
             (node.op == IR_const || dominates(ir, ir->made_in[ref], ir->current)))
             return ref;
-    ref = ir_node_new(ir, node);
+    ref = ir->remade && is_same(&ir->nodes[ir->remade], &node) ? ir->remade : ir_node_new(ir, node);
     if (!ref)
         return 0;
     insert(numbers, ref, hashed);
