@@ -235,6 +235,7 @@ static cosm_status optimize(struct jit_compiler *compiler, enum jit_grade grade,
     const struct jit *jit = compiler->jit;
     cosm_status status = COSM_OK;
 
+    ir_finish(compiler->ir);
     if (ir_is_broken(compiler->ir))
         return cosm_fail(err, COSM_UNSUPPORTED, "jit: the region could not be built");
     if (jit->options.dump)
