@@ -110,7 +110,8 @@ static cosm_status open_file(struct pcap *pcap, const char *path, struct cosm_er
     if (pcap->fd == -ENXIO)
         return cosm_fail(err, COSM_BAD_ARG, "pcap %s: not a file: want one, or its name", path);
     if (pcap->fd < 0)
-        return cosm_fail_errno(err, -pcap->fd, "pcap %s: cannot make the file", path);
+        return cosm_fail(err, COSM_IO, "pcap %s: cannot make the file: %s", path,
+                         strerror(-pcap->fd));
     error = os_file_size(pcap->host, pcap->fd, &bytes);
     if (error == -EINVAL)
         return cosm_fail(err, COSM_BAD_ARG, "pcap %s: not a file: want one, or its name", path);
@@ -119,7 +120,7 @@ static cosm_status open_file(struct pcap *pcap, const char *path, struct cosm_er
     if (!error)
         error = os_pwrite_all(pcap->host, pcap->fd, file_start, sizeof file_start, 0);
     if (error)
-        return cosm_fail_errno(err, -error, "pcap %s: cannot write", path);
+        return cosm_fail(err, COSM_IO, "pcap %s: cannot write: %s", path, strerror(-error));
     pcap->end = sizeof file_start;
     return COSM_OK;
 }

@@ -15,7 +15,7 @@ struct pcap;
 
 enum pcap_direction { PCAP_TO_GUEST = 1, PCAP_FROM_GUEST = 2 }; /* section 4.3.1, epb_flags */
 
-/* Makes the file, or empties it. NOT_FOUND, PERMISSION, BAD_ARG (not a file), IO, NO_MEMORY. */
+/* Makes the file, or empties it. BAD_ARG (not a file), IO, NO_MEMORY. */
 cosm_status pcap_open(struct pcap **out, struct host *host, const char *path,
                       struct cosm_error *err);
 void pcap_write(struct pcap *pcap, enum pcap_direction direction, const uint8_t *frame,

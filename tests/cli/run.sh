@@ -30,6 +30,8 @@ export LC_ALL
 . "$here/output.sh"
 # shellcheck source=tests/cli/guests.sh
 . "$here/guests.sh"
+# shellcheck source=tests/cli/net.sh
+. "$here/net.sh"
 # shellcheck source=tests/cli/terminal.sh
 . "$here/terminal.sh"
 

@@ -427,7 +427,7 @@ TEST(a_recording_needs_a_file)
     struct pcap *pcap;
     struct cosm_error err;
 
-    CHECK_U64(pcap_open(&pcap, &host, in_folder("none/a"), &err), COSM_NOT_FOUND);
+    CHECK_U64(pcap_open(&pcap, &host, in_folder("none/a"), &err), COSM_IO);
     CHECK(strstr(err.text, "none/a") && !pcap);
     CHECK_U64(pcap_open(&pcap, &host, folder, &err), COSM_IO);
     mkfifo(in_folder("fifo"), 0600);

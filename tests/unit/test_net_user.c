@@ -292,7 +292,7 @@ TEST(the_user_network_takes_any_frame)
     uint64_t seed = 1;
 
     CHECK_U64(open_guest(&guest, &options, NULL), COSM_OK);
-    for (unsigned i = 0; i < 20000; i++) {
+    for (unsigned i = 0; i < 5000; i++) {
         size_t bytes = 1 + i % 200;
 
         for (size_t at = 0; at < bytes; at++) {
