@@ -137,8 +137,12 @@ static uint64_t report(struct virtio *virtio, struct vq_chain *chain)
 static void read_stats(struct balloon *balloon, const struct vq_chain *chain)
 {
     uint8_t entries[STATS_MAX * STAT_BYTES];
-    size_t got = segments_read(chain->segments, chain->readable, 0, entries, sizeof entries);
+    size_t room = sizeof entries, got;
 
+#ifdef COSM_PLANTED_BUGS
+    room = chain->read_bytes; /* length: as much as the guest says */
+#endif
+    got = segments_read(chain->segments, chain->readable, 0, entries, room);
     for (size_t at = 0; at + STAT_BYTES <= got; at += STAT_BYTES) {
         uint16_t tag = load_le16(entries + at);
 
@@ -214,8 +218,10 @@ static void balloon_quiesce(struct virtio *virtio)
 {
     struct balloon *balloon = CONTAINER_OF(virtio, struct balloon, virtio);
 
+#ifndef COSM_PLANTED_BUGS /* order: kept for a queue that is no more */
     if (!virtio->queues[STATSQ].is_ready)
         balloon->has_stats_buffer = balloon->stats_head = 0;
+#endif
     if (virtio->status == 0)
         balloon->actual = balloon->poison = 0;
 }
