@@ -265,7 +265,7 @@ static cosm_status allocate(struct jit_compiler *compiler, enum jit_grade grade,
     status = mir_allocate(&compiler->mir, registers, grade == JIT_QUICK ? MIR_QUICK : MIR_FULL,
                           seed, &compiler->where, err);
     if (status == COSM_OK && jit->options.dump)
-        dump(jit, "mir", mir_print(&compiler->mir, &compiler->where, NULL));
+        dump(jit, "mir", mir_print(&compiler->mir, &compiler->where, jit->target->op_name));
     if (status == COSM_OK && jit->options.is_checked)
         status = mir_check(&compiler->mir, &compiler->where, registers, err);
     return status;

@@ -35,7 +35,8 @@ struct jit_layout {
 #define JIT_JUMPS       2048u /* a power of two; entry of pc: [(pc >> 1) & (JIT_JUMPS - 1)] */
 
 struct jit_jump {
-    uint64_t pc; /* UINT64_MAX: empty */
+    /* Empty: any pc of another entry. UINT64_MAX will do where pcs are even. */
+    uint64_t pc;
     const void *entry;
 };
 
@@ -83,6 +84,7 @@ struct target {
      * registers. They store offsets of both in the code. */
     void (*emit_thunks)(const struct jit_layout *layout, struct jit_emitted *out, uint32_t *enter,
                         uint32_t *exit_thunk);
+    const char *(*op_name)(uint16_t op); /* of an instruction of mir, for dumps */
 };
 
 extern const struct target target_x64;

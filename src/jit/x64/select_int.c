@@ -141,6 +141,17 @@ struct sel_compare sel_compare_of(struct sel *s, ir_ref ref, bool is_wanted)
     return compare;
 }
 
+/* A comparison that raises flags may be done at its use only if no way out lies between. */
+static bool may_be_late(const struct sel *s, ir_ref ref)
+{
+    if (!s->ir->has_fp_flags)
+        return true;
+    for (uint32_t at = s->nodes[ref].at + 1; at < s->at; at++)
+        if (ir_op_info[sel_op(s, s->ir->order[at])].flags & (IR_MAY_EXIT | IR_WRITES_STATE))
+            return false;
+    return true;
+}
+
 struct sel_compare sel_compare(struct sel *s, ir_ref ref, bool is_wanted)
 {
     unsigned op = sel_op(s, ref);
@@ -162,7 +173,8 @@ struct sel_compare sel_compare(struct sel *s, ir_ref ref, bool is_wanted)
         sel_fold(s, ref);
         return sel_compare_of(s, ref, is_wanted);
     }
-    if (sel_is_single(s, ref) && sel_float_compare(s, ref, is_wanted, &compare)) {
+    if (sel_is_single(s, ref) && may_be_late(s, ref) &&
+        sel_float_compare(s, ref, is_wanted, &compare)) {
         sel_fold(s, ref);
         return compare;
     }

@@ -43,6 +43,22 @@ static void select_first(const struct ir *ir, const struct jit_layout *layout, s
     x64_select(ir, layout, 0, mir);
 }
 
+static const char *op_name(uint16_t op)
+{
+    static const char *const rows[] = {
+#define X64(name, ...) #name,
+#include "jit/x64/x64.def"
+#undef X64
+    };
+    static const char *const pseudo[] = {
+#define X64P(name) #name,
+#include "jit/x64/pseudo.def"
+#undef X64P
+    };
+
+    return op < X64_ROWS ? rows[op] : pseudo[op - X64P_FIRST - 1];
+}
+
 /* All but rsp, the state's and the scratch registers. */
 #define ALLOCATABLE_GPR (0xffffu & ~(1u << X64_RSP | 1u << X64_STATE | 1u << X64_SCRATCH))
 #define ALLOCATABLE_VEC (0xffffu & ~(1u << X64_SCRATCH_X))
@@ -64,6 +80,7 @@ const struct target target_x64 = {
     .select = select_native,
     .emit = x64_emit,
     .emit_thunks = x64_emit_thunks,
+    .op_name = op_name,
 };
 
 const struct target target_x64_baseline = {
@@ -73,4 +90,5 @@ const struct target target_x64_baseline = {
     .select = select_first,
     .emit = x64_emit,
     .emit_thunks = x64_emit_thunks,
+    .op_name = op_name,
 };

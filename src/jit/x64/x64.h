@@ -1,7 +1,7 @@
 /* jit/x64/x64.h: what selection (select*.c), emission (emit*.c) and the thunks agree on.
  *
- * An instruction of mir is a row of x64.def (op < X64_ROWS) or one of the pseudo instructions
- * below, which become several. Operands stand in this order: the def, the use it is tied to,
+ * An instruction of mir is a row of x64.def (op < X64_ROWS) or one of pseudo.def, which become
+ * several. Operands stand in this order: the def, the use it is tied to,
  * what a pseudo instruction says, then the row's: VEX.vvvv, ModRM.reg, and last ModRM.rm: a
  * register, or base and index of a memory operand. Values of the exit follow.
  *
@@ -54,30 +54,9 @@ extern const struct target target_x64_baseline;
 
 enum x64_pseudo {
     X64P_FIRST = 256,
-    X64P_JUMP,        /* ends: to the only successor */
-    X64P_BRANCH,      /* compares and ends: to the first successor when it holds */
-    X64P_SWITCH,      /* temp, index: ends */
-    X64P_LEAVE,       /* temp, pc (no operand: imm): ends; disp: reason, 0: tries the jump table */
-    X64P_UNREACHABLE, /* ends */
-    X64P_GUARD,       /* compares; exit when it holds */
-    X64P_SETCC,       /* def; compares */
-    X64P_SELECT,      /* def = otherwise; value; compares */
-    X64P_VSELECT,     /* the same for vectors */
-    X64P_PAGE,        /* defs offset, tag, host = address, tag, host; imm: aux of the node */
-    X64P_CALL,        /* imm: function; size: 1 when rdx tells whether to take the exit */
-    X64P_MUL_HIGH,    /* def rdx; use rax; row's r/m */
-    X64P_MUL_HSU,     /* the same, first factor signed */
-    X64P_DIV,         /* def rax or rdx; use rax, divisor; cond: enum x64_div */
-    X64P_CLZ,         /* def, use: without lzcnt */
-    X64P_CTZ,
-    X64P_CAS, /* def rax; use rax; then cmpxchg */
-    X64P_FENCE,
-    X64P_FP,       /* a row of arithmetic, then NaN made canonical */
-    X64P_MINMAX,   /* def = a; b; row; imm: the C function for NaNs */
-    X64P_FMA,      /* def = c; a, b late; row; imm: C function for NaNs */
-    X64P_FROM_INT, /* def; use; cond: enum x64_from */
-    X64P_TO_INT,   /* def early; use; row; cond: enum x64_to; imm: C function for the rest */
-    X64P_UNBOX,    /* def; use */
+#define X64P(name) X64P_##name,
+#include "jit/x64/pseudo.def"
+#undef X64P
 };
 
 /* insn.cond of X64P_DIV. */
