@@ -90,6 +90,9 @@ static void read_name(struct parser *p, char name[32])
     size_t length = 0;
 
     skip_blanks(p);
+#ifdef COSM_PLANTED_BUGS /* length: believes that a name ends in time */
+    length = strspn(p->at, "abcdefghijklmnopqrstuvwxyz0123456789_");
+#endif
     while (is_name_char(p->at[length]) && length < 31)
         length++;
     memcpy(name, p->at, length);
@@ -194,10 +197,11 @@ static ir_args read_list(struct parser *p, uint32_t head, uint32_t *count)
     *count = 0;
     if (at_operand(p))
         do {
-            if (*count == OPERANDS_MAX)
+            if (*count == OPERANDS_MAX) {
                 fail(p, "more than %u operands", OPERANDS_MAX);
-            else
-                refs[(*count)++] = read_ref(p);
+                break;
+            }
+            refs[(*count)++] = read_ref(p);
         } while (is_ok(p) && accept(p, ","));
     list = ir_args_new(p->ir, head + *count);
     if (list && *count)

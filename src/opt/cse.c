@@ -144,6 +144,9 @@ static void visit_block(struct ir *ir, ir_block block)
         ir_visit(ir, ref, true, resolve, ir);
         if (ir->nodes[ref].op > IR_LAST_NODE && !ir_is_effect(ir, ref))
             remake(ir, ref);
+#ifdef COSM_PLANTED_BUGS /* order: before all parameters have been looked at */
+        fold_branch(ir, ref);
+#endif
     }
     sweep_guards(ir, &ir->blocks[block]);
 }
