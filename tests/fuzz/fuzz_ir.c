@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "ir/ir_int.h"
-#include "opt/pass.h"
+#include "opt/opt.h"
 #include "random_ir.h"
 
 #define TEXT_MAX 8192u
@@ -42,10 +42,8 @@ static void run(const struct ir *ir, const struct random_world *start, struct ou
     struct cosm_error err = {.text = ""};
 
     memcpy(&world, start, sizeof world);
-    out->eval = (struct ir_eval){.state = (uint8_t *)&world.state,
-                                 .page = random_world_page,
-                                 .ctx = &world,
-                                 .fuel = 50000};
+    out->eval = (struct ir_eval){
+        .state = (uint8_t *)&world.state, .page = random_world_page, .ctx = &world, .fuel = 50000};
     out->status = ir_evaluate(ir, &out->eval, &err);
     memcpy(&out->world, &world, sizeof world);
 }
@@ -97,25 +95,36 @@ static void check_round_trip(const struct ir *ir, struct host *host)
     ir_free(other);
 }
 
-/* A pass may find that a loop never ends, but not that a function ends elsewhere. */
-static void check_passes(struct ir *ir, struct host *host, const struct random_world *start,
-                         bool is_run)
+struct watch {
+    struct host *host;
+    const struct random_world *start; /* NULL: not to be run */
+    struct outcome want;
+};
+
+/* After each pass. A pass may find that a loop never ends, but not that it ends elsewhere. */
+static void check_pass(void *ctx, const char *pass, const struct ir *ir)
 {
-    static struct outcome want, got;
+    static struct outcome got;
+    struct watch *watch = ctx;
+
+    if (!watch->start || watch->want.status != COSM_OK)
+        return;
+    run(ir, watch->start, &got);
+    if (!is_same(&watch->want, &got))
+        die(ir, watch->host, pass, "evaluates differently");
+}
+
+static void check_passes(struct ir *ir, struct host *host, const struct random_world *start)
+{
+    static struct watch watch;
     struct cosm_error err = {.text = ""};
 
-    if (is_run)
-        run(ir, start, &want);
-    for (unsigned i = 0; i < opt_pass_count; i++) {
-        opt_passes[i].run(ir);
-        if (ir_verify(ir, &err) != COSM_OK)
-            die(ir, host, opt_passes[i].name, err.text);
-        if (is_run && want.status == COSM_OK) {
-            run(ir, start, &got);
-            if (!is_same(&want, &got))
-                die(ir, host, opt_passes[i].name, "evaluates differently");
-        }
-    }
+    watch.host = host;
+    watch.start = start;
+    if (start)
+        run(ir, start, &watch.want);
+    if (opt_run(ir, OPT_FULL, true, check_pass, &watch, &err) != COSM_OK)
+        die(ir, host, "optimizing", err.text);
 }
 
 static void try_text(struct ir *ir, struct host *host, const uint8_t *data, size_t size)
@@ -137,7 +146,7 @@ static void try_text(struct ir *ir, struct host *host, const uint8_t *data, size
     }
     random_world_init(&start, &source);
     check_round_trip(ir, host);
-    check_passes(ir, host, &start, is_safe(ir));
+    check_passes(ir, host, is_safe(ir) ? &start : NULL);
 }
 
 static void try_random(struct ir *ir, struct host *host, const uint8_t *data, size_t size)
@@ -151,7 +160,7 @@ static void try_random(struct ir *ir, struct host *host, const uint8_t *data, si
     if (ir_verify(ir, &err) != COSM_OK)
         die(ir, host, "building", err.text);
     check_round_trip(ir, host);
-    check_passes(ir, host, &start, true);
+    check_passes(ir, host, &start);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
