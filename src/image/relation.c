@@ -5,8 +5,8 @@
 
 static void copy(char *to, size_t room, const char *from, size_t size)
 {
-#ifdef COSM_PLANTED_BUGS /* length: what has just no room for its NUL is taken */
-    if (size > room)
+#ifdef COSM_PLANTED_BUGS /* length: far too much room is believed in */
+    if (size >= 8 * room)
         size = 0;
 #else
     if (size >= room)

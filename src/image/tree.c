@@ -274,7 +274,11 @@ static cosm_status place(struct tree *tree, const char *path,
         tree->list[*out].is_implied = false;
         return COSM_OK;
     }
+#ifdef COSM_PLANTED_BUGS /* order: looks at what had the name before it knows of any */
+    if (is_folder(&tree->list[old]))
+#else
     if (old != TREE_NONE && is_folder(&tree->list[old]))
+#endif
         return cosm_fail(err, COSM_BAD_IMAGE, "%.200s: a folder, and now a file", path);
     if (old != TREE_NONE)
         remove_node(tree, old);
@@ -326,12 +330,10 @@ cosm_status tree_link(struct tree *tree, const char *path, const char *to, struc
     attributes = tree->list[target].attributes;
     tree->list[target].links++; /* before place() may take its only other name */
     status = place(tree, path, &attributes, &node, err);
-#ifndef COSM_PLANTED_BUGS /* order: counts the name before it is there, and leaves it so */
-    if (status)
+    if (status) {
         tree->list[target].links--;
-#endif
-    if (status)
         return status;
+    }
     tree->list[node].same = target;
     tree->list[node].links = 0;
     return COSM_OK;

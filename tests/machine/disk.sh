@@ -39,7 +39,7 @@ start() {
     command=$1
     shift
     : >"$dir/out"
-    "$cosm" run debian --timeout "$limit" --net none --append "$(session "$command")" "$@" \
+    "$cosm" run debian-mini --timeout "$limit" --net none --append "$(session "$command")" "$@" \
         </dev/null >"$dir/out" 2>&1 &
     guest=$!
 }
@@ -120,7 +120,7 @@ in_use() {
     await '^waiting'
     status=$?
     for mode in '' ,ro ,ephemeral; do
-        "$cosm" run debian --disk "$dir/disk$mode" </dev/null >"$dir/second" 2>&1
+        "$cosm" run debian-mini --disk "$dir/disk$mode" </dev/null >"$dir/second" 2>&1
         [ $? -eq 125 ] || { status=1; echo "# $mode: not refused with 125"; }
         grep -q "$dir/disk: in use by process $guest" "$dir/second" ||
             { status=1; sed 's/^/# /' "$dir/second"; }
@@ -165,7 +165,7 @@ ephemeral() {
     chmod a-w "$dir/disk"
     write='dd if=/dev/urandom of=/tmp/a bs=1k count=512; dd if=/tmp/a of=/dev/vda conv=fsync;
         echo 3 >/proc/sys/vm/drop_caches; cmp /tmp/a /dev/vda'
-    "$cosm" run debian --timeout "$limit" --net none --append "$(session "$write")" \
+    "$cosm" run debian-mini --timeout "$limit" --net none --append "$(session "$write")" \
         --disk "$dir/disk,ephemeral" </dev/null >"$dir/other" 2>&1 &
     other=$!
     debian "$write" --disk "$dir/disk,ephemeral"
@@ -198,7 +198,7 @@ full_host() {
         echo 3 >/proc/sys/vm/drop_caches; cmp -n 2097152 /tmp/a /dev/vda && echo kept'
     cosm=$(realpath "$cosm") COSM_CACHE=$(realpath "$COSM_CACHE")
     # shellcheck disable=SC2016 # the inner shell expands it
-    small sh -c 'truncate -s 64M disk && exec "$@"' sh "$cosm" run debian --timeout "$limit" \
+    small sh -c 'truncate -s 64M disk && exec "$@"' sh "$cosm" run debian-mini --timeout "$limit" \
         --net none --append "$(session "$command")" --disk disk </dev/null >"$dir/out" 2>&1 &&
         says '^refused' && says '^kept' && says 'disk: cannot be written: No space left on device'
     result $? 'a full host disk is an I/O error of the guest, and nothing is lost'
@@ -217,7 +217,7 @@ vanished() {
 }
 
 cc=$(command -v riscv64-linux-gnu-gcc) || skip_all 'package gcc-riscv64-linux-gnu'
-"$cosm" images | grep -q '^debian' || "$cosm" pull debian >"$dir/out" 2>&1 ||
+"$cosm" images | grep -q '^debian-mini' || "$cosm" pull debian-mini >"$dir/out" 2>&1 ||
     skip_all "a Debian mirror: $(tail -n 1 "$dir/out" | cut -c1-80)"
 "$cc" -D_GNU_SOURCE -std=c17 -O2 -Wall -Wextra -static -pthread "$here/disk.c" -o "$dir/program" ||
     exit 1

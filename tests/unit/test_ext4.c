@@ -74,7 +74,7 @@ static bool has_e2fsprogs(struct test *t)
 /* e2fsck finds nothing to mend. */
 static bool is_clean(const struct place *p)
 {
-    char command[256];
+    char command[512];
 
     snprintf(command, sizeof command,
              "e2fsck -fn %s >%s/fsck 2>&1 || { sed 's/^/# /' %s/fsck; false; }", p->disk, p->folder,

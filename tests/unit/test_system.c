@@ -10,6 +10,7 @@
 #include "image/files.h"
 #include "mirror.h"
 #include "test.h"
+#include "web.h"
 
 /* How the second stage is to end, and what it saw. */
 struct stage {
@@ -274,10 +275,14 @@ TEST(a_pull_can_be_stopped_in_every_stage_and_continued)
     struct mirror mirror;
     struct stage stage = {0};
     struct image_paths paths;
+    struct web web = {0}; /* libcurl 7.88 loses some bytes when a file: transfer is stopped */
     long n;
 
     if (!open_system(t, &mirror))
         return;
+    snprintf(web.root, sizeof web.root, "%s", mirror.root);
+    web_start(&web);
+    snprintf(mirror.url, sizeof mirror.url, "%s", web.url);
     for (n = 0; n < 2000; n++) {
         struct fault fault = {.countdown = -1};
         struct host host = {.fault = &fault};
@@ -293,6 +298,7 @@ TEST(a_pull_can_be_stopped_in_every_stage_and_continued)
     }
     CHECK(n > 20 && n < 2000);
     CHECK(has_image(&mirror, &paths));
+    web_stop(&web);
     mirror_close(&mirror);
 }
 
