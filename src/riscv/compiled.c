@@ -15,7 +15,7 @@
 #ifdef COSM_STRESS
 #define THRESHOLD 1u
 #else
-#define THRESHOLD 6u
+#define THRESHOLD 64u
 #endif
 #define SLICE 384u /* instructions interpreted between two looks at where they are */
 
@@ -67,6 +67,7 @@ struct rv_hart_compiled {
     struct rv_compiled *shared;
     struct jit *jit;
     uint32_t random;
+    bool has_left; /* compiled code, and nothing has been interpreted since */
     struct heat heat[HEAT_SLOTS];
     struct exit_count *exits; /* with --trace jit */
     struct space_jumps spaces[RV_SPACES];
@@ -410,6 +411,19 @@ void rv_compiled_heat(struct rv_hart *h)
         rv_compiled_look(h);
 }
 
+const void *rv_compiled_go_on(struct rv_hart *h)
+{
+    const void *entry = rv_compiled_find(h);
+
+    if (entry || !h->compiled->has_left)
+        return entry;
+    h->compiled->has_left = false;
+    entry = rv_compiled_look(h);
+    if (!entry)
+        rv_compiled_heat(h);
+    return entry;
+}
+
 /* ---- running ---- */
 
 #if defined(__x86_64__)
@@ -489,6 +503,7 @@ unsigned rv_compiled_run(struct rv_hart *h, const void *entry)
     h->fp_ready = (h->mstatus & MSTATUS_FS) == MSTATUS_FS && h->frm <= RV_RUP;
     h->fp_control = guest_fp_control(h);
     reason = compiler_enter(h->compiled->jit, entry, RV_STATE(h));
+    h->compiled->has_left = true;
     harvest_flags(h, h->fp_control);
     h->budget -= RV_LEFT_COUNT(reason);
     if (UNLIKELY(h->compiled->exits))
@@ -528,7 +543,7 @@ static int by_count(const void *a, const void *b)
 
 void rv_compiled_report(struct rv_hart *h)
 {
-    static const char *const names[] = {"unknown", "step", "poll", "trap"};
+    static const char *const names[] = {"unknown", "step", "poll", "trap", "system"};
     struct exit_count *exits = h->compiled ? h->compiled->exits : NULL;
 
     if (!exits)
@@ -536,7 +551,7 @@ void rv_compiled_report(struct rv_hart *h)
     qsort(exits, EXIT_COUNTS, sizeof *exits, by_count);
     for (unsigned n = 0; n < 64 && exits[n].count; n++)
         TRACE(h->host, jit, "hart=%u left=%s pc=%#llx count=%llu", (unsigned)h->mhartid,
-              names[exits[n].left & 3], (unsigned long long)exits[n].pc,
+              names[exits[n].left], (unsigned long long)exits[n].pc,
               (unsigned long long)exits[n].count);
 }
 

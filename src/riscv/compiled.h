@@ -47,6 +47,10 @@ static inline const void *rv_compiled_find(const struct rv_hart *h)
     return LIKELY(jump->pc == h->pc) ? jump->entry : NULL;
 }
 
+/* The same at the head of a turn: where compiled code was left for is looked for further, and
+ * counted as hot. */
+const void *rv_compiled_go_on(struct rv_hart *h);
+
 /* Looks for a region at h->pc and puts it into the table. */
 const void *rv_compiled_look(struct rv_hart *h);
 

@@ -165,12 +165,10 @@ static enum rv_fast_exit run_slice(struct rv_hart *h)
 static enum rv_fast_exit run_compiled(struct rv_hart *h, const void *entry)
 {
     switch ((enum rv_left)rv_compiled_run(h, entry)) {
-    case RV_LEFT_UNKNOWN:
-        if (!rv_compiled_look(h))
-            rv_compiled_heat(h);
-        return RV_FAST_POLL;
+    case RV_LEFT_UNKNOWN: return RV_FAST_POLL;
     case RV_LEFT_STEP: return RV_FAST_STEP;
     case RV_LEFT_TRAP: return RV_FAST_TRAP;
+    case RV_LEFT_SYSTEM: return RV_FAST_SYSTEM;
     case RV_LEFT_POLL: break;
     }
     return RV_FAST_POLL;
@@ -180,7 +178,7 @@ static enum rv_fast_exit run_compiled(struct rv_hart *h, const void *entry)
  * not be there, in this one: then the slot is decoded again. */
 static enum rv_fast_exit run_tiered(struct rv_hart *h)
 {
-    const void *entry = rv_compiled_find(h);
+    const void *entry = rv_compiled_go_on(h);
     enum rv_fast_exit exit;
 
     if (entry)

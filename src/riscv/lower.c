@@ -4,6 +4,7 @@
 #include "riscv/decode_int.h"
 #include "riscv/exec.h"
 #include "riscv/fp.h"
+#include "riscv/priv.h"
 
 struct page_pair {
     unsigned tag, host; /* variables */
@@ -234,6 +235,38 @@ static bool is_fp_row(unsigned op)
     return op >= RV_OP_flw && op <= RV_OP_fltq_h;
 }
 
+/* A CSR instruction. Its value: must compiled code be left behind it? When what it sees of
+ * memory or may compute is another, or an interrupt is let in that waits already. That a
+ * timer is due is seen at the end of the slice. */
+static struct ir_answer do_csr(void *state, uint64_t op, uint64_t packed, uint64_t pc,
+                               bool may_change_data)
+{
+    struct rv_hart *h = RV_HART(state);
+    const struct rv_space *data = h->data, *code = h->code;
+    uint64_t status = h->mstatus, pending;
+    uint8_t frm = h->frm;
+    struct ir_answer answer;
+
+    rv_compiled_pause_fp(h);
+    answer = call_row(state, op, packed, pc);
+    rv_compiled_resume_fp(h);
+    pending = atomic_load_explicit(&h->mip, memory_order_relaxed) & h->mie;
+    answer.value = (!may_change_data && h->data != data) || h->code != code || h->frm != frm ||
+                   (h->mstatus ^ status) & MSTATUS_FS || (pending && rv_interrupt_pending(h));
+    return answer;
+}
+
+static struct ir_answer call_csr(void *state, uint64_t op, uint64_t packed, uint64_t pc)
+{
+    return do_csr(state, op, packed, pc, false);
+}
+
+/* The region has dropped its pages. */
+static struct ir_answer call_csr_view(void *state, uint64_t op, uint64_t packed, uint64_t pc)
+{
+    return do_csr(state, op, packed, pc, true);
+}
+
 static enum rv_format format_of(unsigned op)
 {
     return rv_rows[op - 1].format;
@@ -254,6 +287,21 @@ static void reload_result(struct lowering *low)
         ir_var_reload(low->ir, low->x[insn->rd + 1]);
 }
 
+static ir_ref call_helper(struct lowering *low, const struct ir_helper *helper)
+{
+    ir_ref args[3] = {ir_const(low->ir, low->item->op), ir_const(low->ir, pack(&low->item->insn)),
+                      ir_const(low->ir, low->item->pc)};
+    ir_ref value;
+
+    settle(low);
+    ir_vars_store(low->ir);
+    value = ir_call(low->ir, ir_helper_add(low->ir, helper), 3, args,
+                    exit_at(low, low->item->pc, RV_LEFT_TRAP));
+    reload_result(low);
+    return value;
+}
+
+#define SSTATUS_VIEW (3 * BIT(18)) /* SUM and MXR, volume II 10.1.1 */
 #define CALL_EFFECTS (IR_READS_STATE | IR_WRITES_STATE | IR_READS_MEMORY | IR_WRITES_MEMORY)
 
 static void call(struct lowering *low)
@@ -262,14 +310,55 @@ static void call(struct lowering *low)
         {"row", (const void *)call_row, IR_I64, CALL_EFFECTS, true},
         {"fp_row", (const void *)call_fp_row, IR_I64, CALL_EFFECTS, true},
     };
-    ir_ref args[3] = {ir_const(low->ir, low->item->op), ir_const(low->ir, pack(&low->item->insn)),
-                      ir_const(low->ir, low->item->pc)};
-    unsigned helper = ir_helper_add(low->ir, &helpers[is_fp_row(low->item->op)]);
 
-    settle(low);
-    ir_vars_store(low->ir);
-    ir_call(low->ir, helper, 3, args, exit_at(low, low->item->pc, RV_LEFT_TRAP));
-    reload_result(low);
+    call_helper(low, &helpers[is_fp_row(low->item->op)]);
+}
+
+/* Does the instruction open or close user pages to the supervisor, as it does around its
+ * copies? Known when the bits come from a constant, as they do. */
+static bool changes_view(struct lowering *low)
+{
+    const struct rv_insn *insn = &low->item->insn;
+    uint64_t bits;
+
+    return (low->item->op == RV_OP_csrrs || low->item->op == RV_OP_csrrc) && insn->imm == 0x100 &&
+           ir_is_const(low->ir, read_x(low, insn->rs1), &bits) && bits & SSTATUS_VIEW;
+}
+
+static void forget_pages(struct lowering *low)
+{
+    uint64_t no_page = (uint64_t)(uintptr_t)low->options->no_page;
+
+    for (unsigned n = 0; n < 64; n++) {
+        const struct page_pair *pair = &low->pages[n / 32][n % 32];
+
+        if (pair->tag == NO_VAR)
+            continue;
+        ir_var_set(low->ir, pair->tag, ir_const(low->ir, RV_NO_PAGE));
+        ir_var_set(low->ir, pair->host, ir_const(low->ir, no_page));
+    }
+}
+
+static void lower_csr(struct lowering *low)
+{
+    static const struct ir_helper helpers[] = {
+        {"csr", (const void *)call_csr, IR_I64, CALL_EFFECTS, true},
+        {"csr_view", (const void *)call_csr_view, IR_I64, CALL_EFFECTS, true},
+    };
+    bool is_view = changes_view(low);
+    struct ir *ir = low->ir;
+    ir_block leave = ir_block_new(ir), go_on = ir_block_new(ir);
+    const struct rv_region_insn *item = low->item;
+
+    ir_branch(ir, call_helper(low, &helpers[is_view]), leave, go_on, IR_UNLIKELY);
+    ir_block_seal(ir, leave);
+    ir_block_seal(ir, go_on);
+    ir_block_cold(ir, leave);
+    ir_block_start(ir, leave);
+    ir_leave_reason(ir, item->pc + item->insn.len, RV_LEFT_SYSTEM | 1u << 8);
+    ir_block_start(ir, go_on);
+    if (is_view)
+        forget_pages(low);
 }
 
 /* ---- floating point ---- */
@@ -526,6 +615,12 @@ static bool lower_by_hand(struct lowering *low)
 #undef AMO
 #undef COMMA
         /* clang-format on */
+    case RV_OP_csrrw:
+    case RV_OP_csrrs:
+    case RV_OP_csrrc:
+    case RV_OP_csrrwi:
+    case RV_OP_csrrsi:
+    case RV_OP_csrrci: lower_csr(low); return true;
     case RV_OP_fsgnj_s:
     case RV_OP_fsgnjn_s:
     case RV_OP_fsgnjx_s:

@@ -30,10 +30,14 @@ struct finder {
     uint16_t buckets[BUCKETS]; /* index + 1 of an instruction, open addressing */
 };
 
-/* CSRs that change nothing but themselves and rd: counters, [ms]scratch, sepc, scause, stval. */
-static bool is_inert(unsigned csr)
+/* CSRs that change nothing but themselves and rd: counters, [ms]scratch, sepc, scause, stval;
+ * and those whose rare effects on compiled code its caller looks for: fcsr and its parts,
+ * sstatus, sie, stvec, sip, stimecmp. Others may change translations. */
+static bool is_compiled_csr(unsigned csr)
 {
-    return (csr >= 0x140 && csr <= 0x143) || csr == 0x340 || (csr >= 0xc00 && csr <= 0xc02);
+    return (csr >= 0x001 && csr <= 0x003) || csr == 0x100 || csr == 0x104 || csr == 0x105 ||
+           (csr >= 0x140 && csr <= 0x144) || csr == 0x14d || csr == 0x340 ||
+           (csr >= 0xc00 && csr <= 0xc02);
 }
 
 enum rv_flow rv_flow_of(enum rv_op op, const struct rv_insn *insn)
@@ -68,7 +72,7 @@ enum rv_flow rv_flow_of(enum rv_op op, const struct rv_insn *insn)
     case RV_OP_csrrc:
     case RV_OP_csrrwi:
     case RV_OP_csrrsi:
-    case RV_OP_csrrci: return is_inert((unsigned)insn->imm) ? RV_FLOW_ON : RV_FLOW_STOP;
+    case RV_OP_csrrci: return is_compiled_csr((unsigned)insn->imm) ? RV_FLOW_ON : RV_FLOW_STOP;
     }
     return RV_FLOW_ON;
 }
