@@ -37,7 +37,7 @@ static uint64_t instructions(const struct guest_clock *clock)
 }
 
 /* Ticks from when the clock was made, whatever the guest has set. */
-static uint64_t raw_ticks(const struct guest_clock *clock)
+uint64_t clock_raw(const struct guest_clock *clock)
 {
     uint64_t now;
 
@@ -49,19 +49,19 @@ static uint64_t raw_ticks(const struct guest_clock *clock)
 
 uint64_t clock_now(const struct guest_clock *clock)
 {
-    return raw_ticks(clock) + atomic_load_explicit(&clock->offset, memory_order_relaxed);
+    return clock_raw(clock) + atomic_load_explicit(&clock->offset, memory_order_relaxed);
 }
 
 void clock_set(struct guest_clock *clock, uint64_t ticks)
 {
-    atomic_store(&clock->offset, ticks - raw_ticks(clock));
+    atomic_store(&clock->offset, ticks - clock_raw(clock));
 }
 
 /* The guest may set mtime as it likes: that does not move the wall clock. */
 uint64_t clock_wall_ns(const struct guest_clock *clock)
 {
     if (clock->kind == MACHINE_CLOCK_INSN)
-        return FIRST_DAY_NS + raw_ticks(clock) * CLOCK_NS_PER_TICK;
+        return FIRST_DAY_NS + clock_raw(clock) * CLOCK_NS_PER_TICK;
     return os_wall_clock_ns();
 }
 

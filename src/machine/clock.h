@@ -33,6 +33,7 @@ void clock_pause(struct guest_clock *clock);
 void clock_resume(struct guest_clock *clock);
 
 uint64_t clock_now(const struct guest_clock *clock); /* mtime */
+uint64_t clock_raw(const struct guest_clock *clock); /* ticks since it was made, paused ones not */
 void clock_set(struct guest_clock *clock, uint64_t ticks);
 /* Nanoseconds since 1970: the host's, or a fixed day plus the time that has run. */
 uint64_t clock_wall_ns(const struct guest_clock *clock);

@@ -303,6 +303,11 @@ void harts_run_in_turn(struct machine *machine, uint64_t deadline_ns)
 
         if (round % ROUNDS_PER_SERVE == 0)
             machine_serve(machine, deadline_ns, false);
+        if (clock_raw(&machine->clock) >= machine->stop_at) {
+            machine->stop_at = UINT64_MAX;
+            machine_end(machine, EVENT_INTERRUPTED, 0);
+            return;
+        }
         for (unsigned n = 0; n < machine->hart_count; n++)
             run_turn(machine, &machine->harts[n]);
         alarm_ticks = board_alarms(machine);

@@ -433,6 +433,7 @@ static struct machine *new_machine(struct host *host, const struct machine_confi
     machine->hart_count = config->harts;
     machine->boots = 1;
     machine->wake_in = machine->wake_out = -1;
+    machine->stop_at = UINT64_MAX;
     pthread_mutex_init(&machine->end.lock, NULL);
     pthread_mutex_init(&machine->sbi.lock, NULL);
     pthread_mutex_init(&machine->tohost_lock, NULL);

@@ -162,6 +162,7 @@ struct machine {
 
     int wake_in, wake_out;      /* a pipe: the main thread polls wake_in */
     atomic_bool is_interrupted; /* machine_interrupt; taken back when told */
+    uint64_t stop_at;           /* raw ticks: machine_stop_at; UINT64_MAX: never */
 };
 
 /* board.c. Errors: what a device could not have. Close bears a half-open board. */

@@ -176,7 +176,7 @@ static void write_mip(struct rv_hart *h, unsigned csr, uint64_t value, uint64_t 
     if (!(h->menvcfg & ENVCFG_STCE))
         writable |= RV_IRQ(STI);
     if (touched & RV_IRQ(SEI))
-        h->is_seip_set = value & RV_IRQ(SEI);
+        h->is_seip_set = !!(value & RV_IRQ(SEI));
     set_pending(h, value, writable & touched);
 }
 
@@ -361,4 +361,9 @@ bool rv_csr_write(struct rv_hart *h, unsigned csr, uint64_t value)
     uint64_t old;
 
     return rv_csr_modify(h, csr, UINT64_MAX, value, &old);
+}
+
+void rv_csr_restore(struct rv_hart *h, unsigned csr, uint64_t value)
+{
+    write_row(h, &rows[row_of[csr]], csr, value, UINT64_MAX);
 }

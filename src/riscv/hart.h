@@ -131,7 +131,7 @@ struct rv_hart {
     uint64_t stvec, sscratch, sepc, scause, stval, satp, senvcfg, scounteren;
     uint64_t stimecmp;
     _Atomic uint64_t mip;      /* lines MSIP MEIP SEIP, software's SSIP STIP LCOFIP; see trap.c */
-    bool is_seip_set;          /* software's own SEIP, or-ed with the line */
+    uint8_t is_seip_set;       /* bool: software's own SEIP, or-ed with the line */
     _Atomic uint64_t mtimecmp; /* ACLINT's; MTIP is time >= mtimecmp */
     uint64_t mcycle, minstret; /* plus rv_instret() while not inhibited; see counter.c */
     uint64_t mhpmcounter[29], mhpmevent[29];
@@ -158,9 +158,10 @@ struct rv_hart {
     const struct rv_insn *cursor;          /* the next slot, when dispatch is a loop of calls */
     struct rv_code_cache *code_cache;      /* decoded pages: code_cache.c */
     struct rv_hart_compiled *compiled;     /* NULL: everything is interpreted */
-    bool is_waiting;                       /* in WFI or WRS */
-    bool has_unrouted_trap; /* a trap was taken to an mtvec/stvec that cannot run; see trap.c */
-    bool is_fetch_partial;  /* the last rv_fetch_page holds for its two bytes only (PMP) */
+    uint8_t is_waiting;                    /* bool: in WFI or WRS */
+    uint8_t has_unrouted_trap; /* bool: a trap was taken to an mtvec/stvec that cannot run; see
+                                  trap.c */
+    bool is_fetch_partial;     /* the last rv_fetch_page holds for its two bytes only (PMP) */
     struct {
         uint64_t cause, epc, tval, instret;
     } last_trap;

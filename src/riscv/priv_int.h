@@ -55,6 +55,8 @@ void rv_set_mode(struct rv_hart *h, enum rv_mode mode);
  * Only bits in clear or set count as written, so that a bit which a device raises
  * meanwhile is not lost. False: trap recorded. */
 bool rv_csr_modify(struct rv_hart *h, unsigned csr, uint64_t clear, uint64_t set, uint64_t *old);
+/* Writes a CSR whatever the mode and the state: what is not legal does not get in. */
+void rv_csr_restore(struct rv_hart *h, unsigned csr, uint64_t value);
 
 /* counter.c: cycle, instret and the event counters. */
 uint64_t rv_counter_read(const struct rv_hart *h, unsigned index);
