@@ -26,6 +26,7 @@ static inline void ops_raise_inexact(void)
     volatile double one = 1;
 
     one += 0x1p-60;
+    (void)one;
 }
 
 static inline void ops_raise_invalid(void)
@@ -33,6 +34,7 @@ static inline void ops_raise_invalid(void)
     volatile double zero = 0;
 
     zero /= zero;
+    (void)zero;
 }
 
 /* One format: float or double, the integer of its size, and where its fields lie. */
@@ -96,6 +98,30 @@ static inline void ops_raise_invalid(void)
         return x > y ? a : y > x ? b : a & b;                                                      \
     }                                                                                              \
                                                                                                    \
+    /* Rounded once, as the bit that is or-ed in stands for those lost. Compilers have ways of     \
+     * their own, and some are right for one rounding mode only. */                                \
+    static inline uint64_t ops_##format##_from_u64(uint64_t a)                                     \
+    {                                                                                              \
+        if (a >> 63)                                                                               \
+            return ops_##format##_bits((real)(int64_t)(a >> 1 | (a & 1)) * 2);                     \
+        return ops_##format##_bits((real)(int64_t)a);                                              \
+    }                                                                                              \
+                                                                                                   \
+    /* A compiler may compare quietly: a NaN is asked for. */                                      \
+    static inline uint64_t ops_##format##_lt(uint64_t a, uint64_t b)                               \
+    {                                                                                              \
+        if (__builtin_isunordered(ops_##format(a), ops_##format(b)))                               \
+            ops_raise_invalid();                                                                   \
+        return __builtin_isless(ops_##format(a), ops_##format(b));                                 \
+    }                                                                                              \
+                                                                                                   \
+    static inline uint64_t ops_##format##_le(uint64_t a, uint64_t b)                               \
+    {                                                                                              \
+        if (__builtin_isunordered(ops_##format(a), ops_##format(b)))                               \
+            ops_raise_invalid();                                                                   \
+        return __builtin_islessequal(ops_##format(a), ops_##format(b));                            \
+    }                                                                                              \
+                                                                                                   \
     /* Bit 0 to 7: from -infinity up to +infinity; 8 a signalling NaN, 9 a quiet one. */           \
     static inline uint64_t ops_##format##_class(uint64_t a)                                        \
     {                                                                                              \
@@ -130,8 +156,20 @@ static inline double ops_nearest(double value)
     return __builtin_copysign(whole, value);
 }
 
+/* An integral value of 0 to 2^64 as an integer, by its bits: a cast to uint64_t may compute what it
+ * does not need, and raise INEXACT. */
+static inline uint64_t ops_unsigned(double whole)
+{
+    uint64_t bits = ops_f64_bits(whole), digits = (bits & 0xfffffffffffffu) | 1ull << 52;
+    int shift = (int)(bits >> 52 & 0x7ff) - 1075;
+
+    if (shift < -52)
+        return 0;
+    return shift < 0 ? digits >> -shift : digits << (shift & 63);
+}
+
 /* `whole` is `value` rounded, without a flag raised yet. Comparing a NaN raises INVALID. */
-#define OPS_TO_INTEGER(name, low, end, least, most, type, width)                                   \
+#define OPS_TO_INTEGER(name, low, end, least, most, cast, width)                                   \
     static inline uint64_t ops_to_##name(double value, double whole)                               \
     {                                                                                              \
         if (!(whole >= low && whole < end)) {                                                      \
@@ -140,12 +178,12 @@ static inline double ops_nearest(double value)
         }                                                                                          \
         if (whole != value)                                                                        \
             ops_raise_inexact();                                                                   \
-        return (width)(type)whole;                                                                 \
+        return (width)cast(whole);                                                                 \
     }
-OPS_TO_INTEGER(s32, -0x1p31, 0x1p31, INT32_MIN, INT32_MAX, int32_t, uint32_t)
-OPS_TO_INTEGER(u32, 0, 0x1p32, 0, UINT32_MAX, uint32_t, uint32_t)
-OPS_TO_INTEGER(s64, -0x1p63, 0x1p63, INT64_MIN, INT64_MAX, int64_t, uint64_t)
-OPS_TO_INTEGER(u64, 0, 0x1p64, 0, UINT64_MAX, uint64_t, uint64_t)
+OPS_TO_INTEGER(s32, -0x1p31, 0x1p31, INT32_MIN, INT32_MAX, (int32_t), uint32_t)
+OPS_TO_INTEGER(u32, 0, 0x1p32, 0, UINT32_MAX, ops_unsigned, uint32_t)
+OPS_TO_INTEGER(s64, -0x1p63, 0x1p63, INT64_MIN, INT64_MAX, (int64_t), uint64_t)
+OPS_TO_INTEGER(u64, 0, 0x1p64, 0, UINT64_MAX, ops_unsigned, uint64_t)
 #undef OPS_TO_INTEGER
 
 #endif
