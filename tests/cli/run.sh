@@ -32,6 +32,8 @@ export LC_ALL
 . "$here/guests.sh"
 # shellcheck source=tests/cli/net.sh
 . "$here/net.sh"
+# shellcheck source=tests/cli/shares.sh
+. "$here/shares.sh"
 # shellcheck source=tests/cli/terminal.sh
 . "$here/terminal.sh"
 

@@ -49,6 +49,26 @@ TEST(a_machine_has_six_disks)
     cosm_machine_free(machine);
 }
 
+TEST(a_machine_has_eight_folders_by_tags)
+{
+    cosm_machine *machine;
+    struct cosm_error err = {0};
+    char text[32];
+
+    CHECK_U64(cosm_machine_new(&machine, &err), COSM_OK);
+    CHECK_U64(cosm_machine_set(machine, "volume", "/tmp", &err), COSM_BAD_ARG);
+    CHECK_U64(cosm_machine_set(machine, "volume", ":tag", &err), COSM_BAD_ARG);
+    CHECK_U64(cosm_machine_set(machine, "volume", "/tmp:", &err), COSM_BAD_ARG);
+    CHECK_U64(cosm_machine_set(machine, "volume", "/tmp:a b:ro", &err), COSM_BAD_ARG);
+    for (unsigned n = 0; n < 8; n++) {
+        snprintf(text, sizeof text, "/tmp:tag%u%s", n, n & 1 ? ":ro" : "");
+        CHECK_U64(cosm_machine_set(machine, "volume", text, &err), COSM_OK);
+        CHECK_U64(cosm_machine_set(machine, "volume", text, &err), COSM_BAD_ARG);
+    }
+    CHECK_U64(cosm_machine_set(machine, "volume", "/tmp:more", &err), COSM_BAD_ARG);
+    cosm_machine_free(machine);
+}
+
 TEST(a_machine_that_failed_to_load_can_be_set_again)
 {
     cosm_machine *machine;
@@ -131,6 +151,40 @@ TEST(a_guest_runs_stops_and_goes_on)
     CHECK_U64(result.end, COSM_END_INTERRUPTED);
     CHECK_U64(cosm_machine_set(machine, "memory", "32M", &err), COSM_BAD_ARG);
     CHECK_U64(cosm_machine_console(machine, 0, 1, &err), COSM_BAD_ARG);
+    cosm_machine_free(machine);
+    unlink(path);
+}
+
+TEST(the_memory_of_a_guest_is_told)
+{
+    static const uint32_t off[] = {0x001002b7, 0x00005337, 0x55530313, 0x0062a023, 0x0000006f};
+    char path[] = "/tmp/cosm-test-XXXXXX";
+    cosm_machine *machine;
+    struct cosm_memory memory;
+    struct cosm_error err = {0};
+
+    CHECK(write_guest(path, off, ARRAY_LEN(off)));
+    CHECK_U64(cosm_machine_new(&machine, &err), COSM_OK);
+    CHECK_U64(cosm_machine_memory(machine, &memory, &err), COSM_BAD_ARG);
+    CHECK_U64(cosm_machine_balloon(machine, 1 << 20, &err), COSM_BAD_ARG);
+    CHECK_U64(cosm_machine_set(machine, "kernel", path, &err), COSM_OK);
+    CHECK_U64(cosm_machine_set(machine, "memory", "64M", &err), COSM_OK);
+    CHECK_U64(cosm_machine_set(machine, "balloon", "x", &err), COSM_BAD_ARG);
+    CHECK_U64(cosm_machine_set(machine, "balloon", "16M", &err), COSM_OK);
+    CHECK_U64(cosm_machine_load(machine, &err), COSM_OK);
+    CHECK_U64(cosm_machine_memory(machine, &memory, &err), COSM_OK);
+    CHECK(memory.ram_bytes == 64 << 20 && memory.balloon_target_bytes == 16 << 20);
+    CHECK(memory.resident_bytes > 0 && memory.resident_bytes < 64 << 20);
+    CHECK(memory.balloon_bytes == 0 && memory.guest_updates == 0);
+    CHECK_U64(cosm_machine_balloon(machine, 1 << 20, &err), COSM_OK);
+    CHECK_U64(cosm_machine_memory(machine, &memory, &err), COSM_OK);
+    CHECK_U64(memory.balloon_target_bytes, 1 << 20);
+    cosm_machine_free(machine);
+    CHECK_U64(cosm_machine_new(&machine, &err), COSM_OK);
+    CHECK_U64(cosm_machine_set(machine, "kernel", path, &err), COSM_OK);
+    CHECK_U64(cosm_machine_set(machine, "balloon", "off", &err), COSM_OK);
+    CHECK_U64(cosm_machine_load(machine, &err), COSM_OK);
+    CHECK_U64(cosm_machine_balloon(machine, 1 << 20, &err), COSM_UNSUPPORTED);
     cosm_machine_free(machine);
     unlink(path);
 }
@@ -267,7 +321,8 @@ TEST(features_are_told)
 }
 
 TESTS("api", RUN(a_machine_takes_what_its_keys_want), RUN(a_machine_has_six_disks),
-      RUN(a_machine_that_failed_to_load_can_be_set_again), RUN(a_guest_runs_stops_and_goes_on),
+      RUN(a_machine_has_eight_folders_by_tags), RUN(a_machine_that_failed_to_load_can_be_set_again),
+      RUN(a_guest_runs_stops_and_goes_on), RUN(the_memory_of_a_guest_is_told),
       RUN(a_guest_ends_by_itself), RUN(no_file_confuses_the_recognition),
       RUN(no_file_confuses_the_disassembler), RUN(the_header_documents_every_key),
       RUN(features_are_told))
