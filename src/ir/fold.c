@@ -252,6 +252,14 @@ static ir_ref low_bits(struct ir *ir, ir_ref ref, unsigned bits)
 
 /* ---- rules; each returns 0 when none applies ---- */
 
+/* host + (offset in a page + k): the constant last, where an addressing mode takes it. */
+static ir_ref add_in_page(struct ir *ir, ir_ref host, ir_ref offset)
+{
+    struct ir_node n = *node_of(ir, offset);
+
+    return ir_add(ir, ir_add(ir, host, n.a), n.b);
+}
+
 static ir_ref fold_add(struct ir *ir, struct operands o)
 {
     uint64_t k;
@@ -267,6 +275,10 @@ static ir_ref fold_add(struct ir *ir, struct operands o)
     }
     if (o.a == o.b)
         return ir_shl(ir, o.a, ir_const(ir, 1));
+    if (has_const(ir, o.a, IR_add, &k) && is_op(ir, operand_a(ir, o.a), IR_page))
+        return add_in_page(ir, o.b, o.a);
+    if (has_const(ir, o.b, IR_add, &k) && is_op(ir, operand_a(ir, o.b), IR_page))
+        return add_in_page(ir, o.a, o.b);
     if (is_op(ir, o.b, IR_neg))
         return ir_sub(ir, o.a, operand_a(ir, o.b));
     if (is_op(ir, o.a, IR_neg))

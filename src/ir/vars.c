@@ -758,9 +758,9 @@ void ir_vars_finish(struct ir *ir)
     struct ir_vars *v = ir->vars;
     uint32_t words = v->var_count / 64 + 1; /* at least one bit is spare: see flow_dirty */
 
-    if (!GROW(ir, v, listed, listed_room, v->var_count, VARS_MAX) ||
-        !GROW(ir, v, differs, differs_room, v->var_count, VARS_MAX) ||
-        !GROW(ir, v, place_of, place_room, v->var_count, VARS_MAX) || !flow_dirty(ir, words))
+    if (!GROW(ir, v, listed, listed_room, v->var_count + 1, VARS_MAX + 1) ||
+        !GROW(ir, v, differs, differs_room, v->var_count + 1, VARS_MAX + 1) ||
+        !GROW(ir, v, place_of, place_room, v->var_count + 1, VARS_MAX + 1) || !flow_dirty(ir, words))
         return;
     memset(v->place_of, 0, v->var_count * sizeof *v->place_of);
     mark_stored(ir);

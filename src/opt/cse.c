@@ -105,7 +105,8 @@ static void remake(struct ir *ir, ir_ref ref)
         ir->nodes[ref] = (struct ir_node){.op = IR_copy, .type = n.type, .a = made};
 }
 
-/* At the very end: in a loop that is not entered any more a parameter may be computed from itself. */
+/* At the very end: in a loop that is not entered any more a parameter may be computed from itself.
+ */
 static void fold_branch(struct ir *ir, ir_ref ref)
 {
     struct ir_node *n = &ir->nodes[ref];

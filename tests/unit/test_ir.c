@@ -269,5 +269,57 @@ TEST(every_pass_keeps_the_meaning)
     ir_free(ir);
 }
 
+/* ---- memory that runs out ---- */
+
+/* Whatever fails, the function is broken and says so, or is right. */
+static cosm_status build_and_optimize(struct host *host, void *ctx, struct cosm_error *err)
+{
+    const uint64_t *seed = ctx;
+    struct random_source source = random_from_seed(*seed);
+    struct ir *ir;
+    char *text;
+    cosm_status status = ir_new(&ir, host, err);
+
+    if (status != COSM_OK)
+        return status;
+    random_ir_build(ir, &source, RANDOM_ALL);
+    status = opt_run(ir, OPT_FULL, false, NULL, NULL, err);
+    text = status == COSM_OK ? ir_print(ir, host) : NULL;
+    if (status == COSM_OK && !text)
+        status = cosm_fail(err, COSM_NO_MEMORY, "no memory to print");
+    if (text)
+        mem_free(host, text, strlen(text) + 1);
+    ir_free(ir);
+    return status;
+}
+
+TEST(memory_may_run_out_anywhere)
+{
+    for (uint64_t seed = 3; seed < 6; seed++)
+        fault_loop(t, "IR", build_and_optimize, &seed);
+}
+
+static cosm_status parse_it(struct host *host, void *ctx, struct cosm_error *err)
+{
+    struct ir *ir;
+    cosm_status status = ir_new(&ir, host, err);
+
+    if (status != COSM_OK)
+        return status;
+    status = ir_parse(ir, ctx, err);
+    ir_free(ir);
+    return status;
+}
+
+TEST(a_parser_survives_every_failure)
+{
+    static char text[] = "b1:\n v1 = get u64 16\n jump b2(v1)\nb2(v2):\n v3 = add v2, -1\n"
+                         " poll 8 exit 0x1000 {u64 16 = v3}\n branch v3, b2(v3), b3\n"
+                         "b3:\n leave v3\n";
+
+    fault_loop(t, "text", parse_it, text);
+}
+
 TESTS("ir", RUN(folding_gives_what_op_def_says), RUN(text_is_read_back_as_it_was_written),
-      RUN(every_pass_keeps_the_meaning))
+      RUN(every_pass_keeps_the_meaning), RUN(memory_may_run_out_anywhere),
+      RUN(a_parser_survives_every_failure))
