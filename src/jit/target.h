@@ -15,6 +15,9 @@
  * (relative to the state pointer, so they may be negative), and what it may call. One
  * constant value a kind of guest. */
 struct jit_layout {
+    /* The state pointer of compiled code is this much above the block: accesses to within 128
+     * bytes of it are the shortest. Offsets here and in IR still count from the block. */
+    int32_t center;
     int32_t pc;       /* u64: written when compiled code is left */
     int32_t request;  /* u32: polled */
     int32_t jumps;    /* pointer to struct jit_jump[JIT_JUMPS] */

@@ -30,7 +30,7 @@ static bool fill(void *state, uint64_t address, uint64_t is_write)
     if (!random_world_page(world, address, is_write, &tag, &host))
         return false;
     if (entry->read != tag)
-        *entry = (struct entry){RANDOM_NO_TAG, RANDOM_NO_TAG, host - tag};
+        *entry = (struct entry){UINT64_MAX, UINT64_MAX, host - tag};
     *(is_write ? &entry->write : &entry->read) = tag;
     return true;
 }
@@ -128,7 +128,7 @@ static void one(struct test *t, struct rig *rig, uint64_t seed, enum jit_grade g
         return;
     }
     for (unsigned i = 0; i < TLB_ENTRIES; i++)
-        rig->tlb[i].read = rig->tlb[i].write = RANDOM_NO_TAG;
+        rig->tlb[i].read = rig->tlb[i].write = UINT64_MAX;
     rig->compiled.state.engine[JUMPS] = (uint64_t)(uintptr_t)rig->jumps;
     rig->compiled.state.engine[TLB] = (uint64_t)(uintptr_t)rig->tlb;
     rig->compiled.state.fp_control = 0x1f80;

@@ -9,9 +9,9 @@ static struct x64_mem memory_of(const struct emit *e, const struct mir_insn *ins
 {
     struct x64_mem mem = {.base = X64_NO_REG, .index = X64_NO_REG, .disp = insn->disp};
 
-    mem.scale = insn->target & X64T_SCALE;
     if (insn->target & X64T_STATE)
-        mem.base = X64_STATE;
+        mem = x64_state(e->layout, insn->disp);
+    mem.scale = insn->target & X64T_SCALE;
     if (insn->target & X64T_BASE)
         mem.base = emit_reg(e, insn, (*next)++);
     if (insn->target & X64T_INDEX)
@@ -455,6 +455,7 @@ static void put_insn(struct emit *e, uint32_t block)
     case X64P_SELECT: emit_select(e, insn); break;
     case X64P_VSELECT: emit_vselect(e, insn); break;
     case X64P_PAGE: emit_page(e, insn); break;
+    case X64P_PROBE: emit_probe(e, insn); break;
     case X64P_CALL: emit_call(e, insn); break;
     case X64P_MUL_HIGH:
     case X64P_MUL_HSU: emit_mul_high(e, insn); break;

@@ -93,6 +93,7 @@ void emit_aside(struct emit *e, const struct mir_insn *insn, uint64_t fn, unsign
                 unsigned count, struct mir_location to);
 void emit_lea(struct emit *e, const struct mir_insn *insn);
 void emit_page(struct emit *e, const struct mir_insn *insn);
+void emit_probe(struct emit *e, const struct mir_insn *insn);
 void emit_leave(struct emit *e, const struct mir_insn *insn);
 void emit_call(struct emit *e, const struct mir_insn *insn);
 void emit_float(struct emit *e, const struct mir_insn *insn);

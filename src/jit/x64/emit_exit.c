@@ -42,6 +42,15 @@ static struct page page_of(const struct emit *e, const struct mir_insn *insn)
                          .page_bytes = (int32_t)(1u << e->layout->page_shift)};
 }
 
+/* The same for X64P_PROBE, which has no tag and host to start from. */
+static struct page probe_of(const struct emit *e, const struct mir_insn *insn)
+{
+    struct page page = page_of(e, insn);
+
+    page.host = emit_reg(e, insn, 3);
+    return page;
+}
+
 /* scratch = the TLB's entry for the address in `from`. */
 static void put_probe(struct x64_code *code, const struct jit_layout *layout, uint8_t from)
 {
@@ -61,7 +70,7 @@ static void put_probe(struct x64_code *code, const struct jit_layout *layout, ui
                                             .rm = X64_SCRATCH,
                                             .imm = layout->entry_bytes});
     }
-    x64_rmem(code, X64_add_rm, 8, X64_SCRATCH, x64_at(X64_STATE, layout->tlb));
+    x64_rmem(code, X64_add_rm, 8, X64_SCRATCH, x64_state(layout, layout->tlb));
 }
 
 static struct x64_mem tag_field(const struct jit_layout *layout, bool is_write)
@@ -87,6 +96,31 @@ static void put_shape_check(struct emit *e, const struct page *page, x64_label e
     x64_jcc(code, X64_CC_AE, exit);
 }
 
+/* The rest of a hit: scratch or a table's entry has told the addend, in `host`. */
+static void put_page_results(struct emit *e, const struct mir_insn *insn, const struct page *page)
+{
+    if (insn->cond & X64_PAGE_IS_SPLIT)
+        return;
+    x64_rr(&e->code, X64_add_rm, 8, page->host, page->tag);
+    x64_rr(&e->code, X64_sub_rm, 8, page->offset, page->tag);
+}
+
+/* Comes with the address in `offset`. */
+static void put_fill_call(struct emit *e, const struct page *page, x64_label hit, x64_label exit)
+{
+    x64_rr(&e->code, X64_mov_rm, 8, X64_SCRATCH, page->offset);
+    emit_thunk(e, X64_call_m, page->is_write ? LITERAL_WRITE : LITERAL_READ);
+    x64_rr(&e->code, X64_test_mr, 8, X64_SCRATCH, X64_SCRATCH);
+    x64_jcc(&e->code, X64_CC_NE, hit);
+    x64_jmp(&e->code, exit);
+}
+
+static void put_tag(struct emit *e, const struct page *page)
+{
+    x64_rr(&e->code, X64_mov_rm, 8, page->tag, page->offset);
+    x64_ri(&e->code, X64_and_mi, 8, page->tag, -(int64_t)page->page_bytes);
+}
+
 /* Comes with address - tag in `offset`. */
 static void put_page_miss(struct emit *e, const struct emit_stub *stub)
 {
@@ -96,23 +130,17 @@ static void put_page_miss(struct emit *e, const struct emit_stub *stub)
     x64_label hit = x64_new_label(code), miss = x64_new_label(code), exit = emit_exit(e);
 
     x64_rr(code, X64_add_rm, 8, page.offset, page.tag);
-    x64_rr(code, X64_mov_rm, 8, page.tag, page.offset);
-    x64_ri(code, X64_and_mi, 8, page.tag, -(int64_t)page.page_bytes);
+    put_tag(e, &page);
     put_shape_check(e, &page, exit);
     put_probe(code, e->layout, page.offset);
     x64_rmem(code, X64_cmp_rm, 8, page.tag, tag_field(e->layout, page.is_write));
     x64_jcc(code, X64_CC_NE, miss);
     x64_bind(code, hit);
     x64_rmem(code, X64_mov_rm, 8, page.host, x64_at(X64_SCRATCH, (int32_t)e->layout->addend));
-    x64_rr(code, X64_add_rm, 8, page.host, page.tag);
-    x64_rr(code, X64_sub_rm, 8, page.offset, page.tag);
+    put_page_results(e, insn, &page);
     x64_jmp(code, stub->back);
     x64_bind(code, miss);
-    x64_rr(code, X64_mov_rm, 8, X64_SCRATCH, page.offset);
-    emit_thunk(e, X64_call_m, page.is_write ? LITERAL_WRITE : LITERAL_READ);
-    x64_rr(code, X64_test_mr, 8, X64_SCRATCH, X64_SCRATCH);
-    x64_jcc(code, X64_CC_NE, hit);
-    x64_jmp(code, exit);
+    put_fill_call(e, &page, hit, exit);
 }
 
 /* One subtraction and one comparison tell whether the address lies in the page at hand. */
@@ -120,14 +148,10 @@ void emit_page(struct emit *e, const struct mir_insn *insn)
 {
     struct page page = page_of(e, insn);
     struct emit_stub *stub = emit_stub(e, put_page_miss);
-    x64_label in = stub->in;
+    x64_label in = stub->in, back = x64_new_label(&e->code);
     int32_t bytes = (int32_t)page.bytes;
 
-    if (!e->layout->entries) { /* this guest has no page checks: selection saw to it */
-        e->code.is_broken = true;
-        return;
-    }
-    stub->back = x64_new_label(&e->code);
+    stub->back = back;
     x64_rr(&e->code, X64_sub_rm, 8, page.offset, page.tag);
     if (page.is_aligned && bytes > 1) {
         x64_ri(&e->code, X64_test_mi, 8, page.offset, -page.page_bytes | (bytes - 1));
@@ -136,7 +160,84 @@ void emit_page(struct emit *e, const struct mir_insn *insn)
         x64_ri(&e->code, X64_cmp_mi, 8, page.offset, page.page_bytes - bytes);
         x64_jcc(&e->code, X64_CC_A, in);
     }
-    x64_bind(&e->code, e->code.is_broken ? 0 : e->stubs[e->stub_count - 1].back);
+    x64_bind(&e->code, back);
+}
+
+/* Comes with the address in `offset`; its page is not in the TLB, or its shape is not simple. */
+static void put_probe_miss(struct emit *e, const struct emit_stub *stub)
+{
+    const struct mir_insn *insn = emit_insn(e, stub->insn);
+    struct page page = probe_of(e, insn);
+    x64_label hit = x64_new_label(&e->code), exit = emit_exit(e);
+
+    put_tag(e, &page);
+    put_shape_check(e, &page, exit);
+    put_fill_call(e, &page, hit, exit);
+    x64_bind(&e->code, hit);
+    x64_rmem(&e->code, X64_mov_rm, 8, page.host, x64_at(X64_SCRATCH, (int32_t)e->layout->addend));
+    put_page_results(e, insn, &page);
+    x64_jmp(&e->code, stub->back);
+}
+
+/* The entry's fields relative to host + scratch * 8, where 24 bytes are three times 8. */
+static struct x64_mem entry_field(const struct page *page, const struct jit_layout *layout,
+                                  uint32_t field)
+{
+    return (struct x64_mem){.base = page->host,
+                            .index = X64_SCRATCH,
+                            .scale = layout->entry_bytes == 24 ? 3 : 0,
+                            .disp = (int32_t)field};
+}
+
+/* scratch = what entry_field wants: the index of the address's entry, or its offset. */
+static void put_entry_index(struct emit *e, const struct page *page)
+{
+    const struct jit_layout *layout = e->layout;
+    struct x64_code *code = &e->code;
+
+    x64_rr(code, X64_mov_rm, 8, X64_SCRATCH, page->offset);
+    x64_ri(code, X64_shr_mi8, 8, X64_SCRATCH, layout->page_shift);
+    if (layout->entries == 256)
+        x64_rr(code, X64_movzx8, 4, X64_SCRATCH, X64_SCRATCH);
+    else
+        x64_ri(code, X64_and_mi, 4, X64_SCRATCH, (int32_t)layout->entries - 1);
+    if (layout->entry_bytes == 24)
+        x64_rmem(code, X64_lea, 8, X64_SCRATCH,
+                 (struct x64_mem){.base = X64_SCRATCH, .index = X64_SCRATCH, .scale = 1});
+    else
+        x64_encode(code, &(struct x64_insn){.row = X64_imul_rmi,
+                                            .size = 8,
+                                            .reg = X64_SCRATCH,
+                                            .rm = X64_SCRATCH,
+                                            .imm = layout->entry_bytes});
+}
+
+/* No page is at hand: asks the TLB at once. An access that crosses into another page, or is
+ * misaligned where that matters, compares as another page or as none. */
+void emit_probe(struct emit *e, const struct mir_insn *insn)
+{
+    struct page page = probe_of(e, insn);
+    const struct jit_layout *layout = e->layout;
+    struct x64_code *code = &e->code;
+    int32_t bytes = (int32_t)page.bytes;
+    x64_label back = x64_new_label(code), miss;
+    struct emit_stub *stub = emit_stub(e, put_probe_miss);
+
+    stub->back = back;
+    miss = stub->in;
+    put_entry_index(e, &page);
+    x64_rmem(code, X64_mov_rm, 8, page.host, x64_state(layout, layout->tlb));
+    if (page.is_aligned || bytes == 1)
+        x64_rr(code, X64_mov_rm, 8, page.tag, page.offset);
+    else
+        x64_rmem(code, X64_lea, 8, page.tag, x64_at(page.offset, bytes - 1));
+    x64_ri(code, X64_and_mi, 8, page.tag, -page.page_bytes | (page.is_aligned ? bytes - 1 : 0));
+    x64_rmem(code, X64_cmp_rm, 8, page.tag,
+             entry_field(&page, layout, page.is_write ? layout->write_tag : layout->read_tag));
+    x64_jcc(code, X64_CC_NE, miss);
+    x64_rmem(code, X64_mov_rm, 8, page.host, entry_field(&page, layout, layout->addend));
+    put_page_results(e, insn, &page);
+    x64_bind(code, back);
 }
 
 /* ---- calls ---- */
@@ -152,7 +253,7 @@ static void put_call_exit(struct emit *e, const struct emit_stub *stub)
 void emit_call(struct emit *e, const struct mir_insn *insn)
 {
     if (insn->target & X64T_STATE)
-        x64_rr(&e->code, X64_mov_rm, 8, X64_RDI, X64_STATE);
+        x64_rmem(&e->code, X64_lea, 8, X64_RDI, x64_state(e->layout, 0));
     x64_load_const(&e->code, X64_SCRATCH, (uint64_t)insn->imm);
     x64_rr(&e->code, X64_call_m, 8, 0, X64_SCRATCH);
     if (!insn->size)
@@ -166,7 +267,7 @@ void emit_call(struct emit *e, const struct mir_insn *insn)
 /* The pc is in `pc`, or the constant imm. */
 static void put_leave(struct emit *e, const struct mir_insn *insn, uint8_t pc, uint64_t reason)
 {
-    struct x64_mem home = x64_at(X64_STATE, e->layout->pc);
+    struct x64_mem home = x64_state(e->layout, e->layout->pc);
 
     if (pc == X64_NO_REG && insn->imm == (int32_t)insn->imm) {
         x64_mem_imm(&e->code, X64_mov_mi, 8, home, insn->imm);
@@ -201,7 +302,7 @@ static void put_jump_const(struct emit *e, const struct mir_insn *insn, x64_labe
     uint64_t pc = (uint64_t)insn->imm;
     int32_t at = (int32_t)((pc >> 1 & (JIT_JUMPS - 1)) * JUMP_BYTES);
 
-    x64_rmem(&e->code, X64_mov_rm, 8, table, x64_at(X64_STATE, e->layout->jumps));
+    x64_rmem(&e->code, X64_mov_rm, 8, table, x64_state(e->layout, e->layout->jumps));
     if (insn->imm == (int32_t)insn->imm) {
         x64_mem_imm(&e->code, X64_cmp_mi, 8, x64_at(table, at), insn->imm);
     } else {
@@ -219,7 +320,7 @@ static void put_jump_computed(struct emit *e, const struct mir_insn *insn, x64_l
     x64_rr(&e->code, X64_mov_rm, 8, X64_SCRATCH, pc);
     x64_ri(&e->code, X64_shl_mi8, 8, X64_SCRATCH, 3);
     x64_ri(&e->code, X64_and_mi, 4, X64_SCRATCH, (JIT_JUMPS - 1) * JUMP_BYTES);
-    x64_rmem(&e->code, X64_add_rm, 8, X64_SCRATCH, x64_at(X64_STATE, e->layout->jumps));
+    x64_rmem(&e->code, X64_add_rm, 8, X64_SCRATCH, x64_state(e->layout, e->layout->jumps));
     x64_rmem(&e->code, X64_cmp_rm, 8, pc, x64_at(X64_SCRATCH, 0));
     x64_jcc(&e->code, X64_CC_NE, miss);
     x64_rmem(&e->code, X64_jmp_m, 8, 0, x64_at(X64_SCRATCH, 8));
@@ -273,11 +374,11 @@ static void put_enter(struct x64_code *code, const struct jit_layout *layout)
     for (unsigned i = 0; i < ARRAY_LEN(kept_gprs); i++)
         x64_ri(code, X64_push, 8, kept_gprs[i], 0);
     x64_ri(code, X64_sub_mi, 8, X64_RSP, FRAME_AND_PAD);
-    x64_rr(code, X64_mov_rm, 8, X64_STATE, X64_RSI);
+    x64_rmem(code, X64_lea, 8, X64_STATE, x64_at(X64_RSI, layout->center));
     x64_mem_imm(code, X64_mov_mi, 8, x64_at(X64_RSP, X64_FRAME_REASON), 0);
     if (layout->fp_control >= 0) {
         x64_rmem(code, X64_stmxcsr, 4, 0, x64_at(X64_RSP, X64_FRAME_MXCSR));
-        x64_rmem(code, X64_ldmxcsr, 4, 0, x64_at(X64_STATE, layout->fp_control));
+        x64_rmem(code, X64_ldmxcsr, 4, 0, x64_state(layout, layout->fp_control));
     }
     x64_rr(code, X64_jmp_m, 8, 0, X64_RDI);
 }
@@ -287,7 +388,7 @@ static void put_harvest(struct x64_code *code, const struct jit_layout *layout)
 {
     if (layout->fp_control < 0)
         return;
-    x64_rmem(code, X64_stmxcsr, 4, 0, x64_at(X64_STATE, layout->fp_control));
+    x64_rmem(code, X64_stmxcsr, 4, 0, x64_state(layout, layout->fp_control));
     x64_rmem(code, X64_ldmxcsr, 4, 0, x64_at(X64_RSP, X64_FRAME_MXCSR));
 }
 
@@ -308,7 +409,7 @@ static void put_exit_thunk(struct x64_code *code, const struct jit_layout *layou
     x64_rmem(code, X64_mov_mr, 8, X64_RSP, x64_at(X64_RSP, SAVED_FRAME));
     put_harvest(code, layout);
     x64_rmem(code, X64_lea, 8, X64_RDI, x64_at(X64_RSP, X64_FRAME_SAVED));
-    x64_rr(code, X64_mov_rm, 8, X64_RSI, X64_STATE);
+    x64_rmem(code, X64_lea, 8, X64_RSI, x64_state(layout, 0));
     x64_rr(code, X64_mov_rm, 8, X64_RDX, X64_SCRATCH);
     x64_rmem(code, X64_mov_rm, 8, X64_RCX, x64_at(X64_RSP, X64_FRAME_EXIT));
     x64_load_const(code, X64_RAX, (uint64_t)(uintptr_t)exit_take);
@@ -337,7 +438,7 @@ static void put_fill(struct x64_code *code, const struct jit_layout *layout, boo
 
     put_volatile(code, false, 8);
     x64_rmem(code, X64_mov_mr, 8, X64_SCRATCH, address);
-    x64_rr(code, X64_mov_rm, 8, X64_RDI, X64_STATE);
+    x64_rmem(code, X64_lea, 8, X64_RDI, x64_state(layout, 0));
     x64_rr(code, X64_mov_rm, 8, X64_RSI, X64_SCRATCH);
     x64_load_const(code, X64_RDX, is_write);
     x64_load_const(code, X64_RAX, (uint64_t)(uintptr_t)layout->fill);

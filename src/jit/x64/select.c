@@ -429,6 +429,17 @@ static void select_page(struct sel *s, ir_ref ref)
     }
     for (unsigned i = 0; i < 3; i++)
         defs[i] = projections[i] ? sel_value(s, projections[i]) : mir_vreg(s->mir, MIR_GPR);
+    if (!s->layout->entries)
+        s->mir->is_broken = true;         /* this guest has no page checks */
+    if (sel_op(s, args[0]) == IR_const) { /* no page: constant tags are those of none */
+        sel_insn(s, X64P_PROBE, 8)->imm = node->aux;
+        s->insn->cond = s->nodes[ref].is_split ? X64_PAGE_IS_SPLIT : 0;
+        sel_def_same(s, defs[0], sel_value(s, node->a));
+        sel_operand(s, defs[1], MIR_DEF, MIR_REG, 0, false);
+        sel_operand(s, defs[2], MIR_DEF, MIR_REG, 0, false);
+        sel_exit(s, exit, true);
+        return;
+    }
     sel_insn(s, X64P_PAGE, 8)->imm = node->aux;
     sel_def_same(s, defs[0], sel_value(s, node->a));
     sel_def_same(s, defs[1], sel_value(s, args[0]));
@@ -678,6 +689,34 @@ static void select_block(struct sel *s, ir_block block)
     reverse(s->mir->insns, first, s->mir->insn_count - first);
 }
 
+/* An addition of a page check's offset and host address. */
+static void note_sum(struct sel *s, ir_ref ref)
+{
+    const struct ir_node *node = sel_node(s, ref);
+    ir_ref page = sel_op(s, node->a) == IR_page ? node->a : node->b;
+    ir_ref host = page == node->a ? node->b : node->a;
+
+    if (sel_op(s, page) == IR_page && sel_op(s, host) == IR_proj && sel_node(s, host)->a == page &&
+        sel_node(s, host)->aux == 2)
+        s->nodes[page].sums++;
+}
+
+/* Once all uses are counted. */
+static void find_split(struct sel *s, uint32_t at)
+{
+    ir_ref ref = s->ir->order[at];
+    struct sel_node *info = &s->nodes[ref];
+
+    info->is_split = info->sums && info->uses == info->sums + 1; /* and the host's projection */
+    for (uint32_t i = at + 1; i < s->ir->order_count && i <= at + 2; i++) {
+        ir_ref proj = s->ir->order[i];
+
+        if (sel_op(s, proj) != IR_proj || sel_node(s, proj)->a != ref)
+            break;
+        info->is_split &= sel_node(s, proj)->aux == 2 && s->nodes[proj].uses == info->sums;
+    }
+}
+
 /* Counts uses, finds places and barriers. */
 static void number_block(struct sel *s, ir_block block)
 {
@@ -691,6 +730,8 @@ static void number_block(struct sel *s, ir_block block)
         s->barriers[at] = barrier;
         if (is_barrier(s, ref))
             barrier = at + 1;
+        if (sel_op(s, ref) == IR_add)
+            note_sum(s, ref);
         ir_visit(s->ir, ref, true, add_use, s);
     }
 }
@@ -740,6 +781,9 @@ static void select_all(struct sel *s)
         s->numbers[s->ir->layout[i]] = i;
     for (uint32_t i = 0; i < s->ir->layout_count; i++)
         number_block(s, s->ir->layout[i]);
+    for (uint32_t at = 0; at < s->ir->order_count; at++)
+        if (sel_op(s, s->ir->order[at]) == IR_page)
+            find_split(s, at);
     for (uint32_t at = 0; at < s->ir->order_count; at++)
         if (sees_bits(s, s->ir->order[at]))
             ir_visit(s->ir, s->ir->order[at], true, observe, s);

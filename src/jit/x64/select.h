@@ -15,6 +15,8 @@ struct sel_node {
     uint32_t at;   /* place in ir->order */
     vreg reg;
     bool is_folded;   /* at least once; gone when no uses are left */
+    uint32_t sums;    /* page checks: additions of its offset and its host address */
+    bool is_split;    /* a page check of which nothing but such sums is used */
     bool is_observed; /* floating point: someone sees the bits, so NaNs must be canonical */
 };
 

@@ -59,6 +59,10 @@ enum x64_pseudo {
 #undef X64P
 };
 
+/* insn.cond of X64P_PROBE: only the sum of offset and host is wanted, and they are the address and
+ * the addend of its TLB entry. */
+#define X64_PAGE_IS_SPLIT 1u
+
 /* insn.cond of X64P_DIV. */
 #define X64_DIV_IS_SIGNED 1u
 #define X64_DIV_IS_REM    2u
@@ -89,6 +93,12 @@ extern x64_meaning *const x64_meanings[IR_OP_COUNT];
  * added is a quiet NaN. */
 uint64_t x64_fma_nan_f64(uint64_t a, uint64_t b, uint64_t c);
 uint64_t x64_fma_nan_f32(uint64_t a, uint64_t b, uint64_t c);
+
+/* What lies `offset` bytes from the start of the state block. */
+static inline struct x64_mem x64_state(const struct jit_layout *layout, int32_t offset)
+{
+    return x64_at(X64_STATE, offset - layout->center);
+}
 
 void x64_select(const struct ir *ir, const struct jit_layout *layout, unsigned features,
                 struct mir *mir);
