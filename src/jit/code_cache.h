@@ -1,12 +1,13 @@
 /* jit/code_cache.h: memory for compiled code, mapped twice: where it is written it cannot run,
  * where it runs it cannot be written (W^X).
  *
- * Pieces of code are put one after the other until the cache is full; then all goes at once
- * (code_cache_flush), but for what was there at code_cache_keep. Each piece begins on 16
- * bytes, and the 8 bytes before it point to what its owner says.
+ * A ring: pieces of code lie one after the other in the order in which they came; when the cache
+ * is full, the oldest make room (code_cache_release), or all go (code_cache_flush), but for what
+ * was there at code_cache_keep. Each piece begins on 16 bytes, and the 8 bytes before it point to
+ * what its owner says.
  *
- * Threads: one at a time adds or flushes; code runs in any. Flushing is the caller's risk: nobody
- * may be inside. */
+ * Threads: one at a time adds, releases or flushes; code runs in any. Nobody may be inside what
+ * goes: the caller sees to it. */
 #ifndef JIT_CODE_CACHE_H
 #define JIT_CODE_CACHE_H
 
@@ -18,7 +19,9 @@ struct code_cache {
     uint8_t *write;     /* the alias that can be written */
     const uint8_t *run; /* the one that can be run */
     uint64_t bytes;
-    uint64_t used, kept;
+    uint64_t used;  /* the next piece goes here */
+    uint64_t limit; /* and must end before this: the oldest piece, or the end of the cache */
+    uint64_t kept;
     uint64_t high; /* code has been up to here: it may be in some CPU's pipeline */
 };
 
@@ -32,6 +35,16 @@ cosm_status code_cache_add(struct code_cache *cache, const void *code, uint32_t 
 /* What there is now survives flushes. */
 void code_cache_keep(struct code_cache *cache);
 void code_cache_flush(struct code_cache *cache);
+/* Makes room in two steps. First: pieces that begin in [*from, *to), as offsets, must go; they are
+ * the oldest, about a quarter of all. Then, when nobody knows them any more: `oldest` is the
+ * one that stays and is now the oldest of those beyond, NULL: there is none. */
+void code_cache_choose(const struct code_cache *cache, uint64_t *from, uint64_t *to);
+void code_cache_release(struct code_cache *cache, const void *oldest);
+
+static inline uint64_t code_cache_offset(const struct code_cache *cache, const void *code)
+{
+    return (uint64_t)((const uint8_t *)code - cache->run);
+}
 
 static inline const void *code_cache_owner(const void *code)
 {

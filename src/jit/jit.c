@@ -25,8 +25,8 @@ struct jit {
     struct code_cache cache;
     uint64_t (*enter)(const void *entry, void *state);
     const void *exit_thunk;
-    struct code *codes;
-    _Atomic uint64_t regions, failed, code_bytes, meta_bytes, compile_ns, flushes;
+    struct code *codes, **last; /* the oldest first, as in the cache */
+    _Atomic uint64_t regions, failed, code_bytes, meta_bytes, compile_ns, evicted, flushes;
 };
 
 struct jit_compiler {
@@ -106,6 +106,7 @@ cosm_status jit_open(struct jit **out, struct host *host, const struct jit_layou
     if (!jit)
         return cosm_fail(err, COSM_NO_MEMORY, "jit: no memory");
     jit->host = host;
+    jit->last = &jit->codes;
     jit->target = target;
     jit->layout = *layout;
     jit->options = *options;
@@ -120,17 +121,23 @@ cosm_status jit_open(struct jit **out, struct host *host, const struct jit_layou
     return COSM_OK;
 }
 
+static void drop_oldest(struct jit *jit)
+{
+    struct code *code = jit->codes;
+
+    jit->codes = code->next;
+    if (!jit->codes)
+        jit->last = &jit->codes;
+    atomic_fetch_sub(&jit->code_bytes, code->shown.bytes);
+    atomic_fetch_sub(&jit->meta_bytes, code->shown.meta_bytes);
+    exit_map_free(code->map, jit->host);
+    MEM_FREE(jit->host, code);
+}
+
 static void drop_codes(struct jit *jit)
 {
-    while (jit->codes) {
-        struct code *code = jit->codes;
-
-        jit->codes = code->next;
-        exit_map_free(code->map, jit->host);
-        MEM_FREE(jit->host, code);
-    }
-    atomic_store(&jit->code_bytes, 0);
-    atomic_store(&jit->meta_bytes, 0);
+    while (jit->codes)
+        drop_oldest(jit);
 }
 
 void jit_close(struct jit *jit)
@@ -149,6 +156,31 @@ void jit_flush(struct jit *jit)
     atomic_fetch_add(&jit->flushes, 1);
 }
 
+/* Does the oldest piece lie in [from, to) of the cache? */
+static bool oldest_is_in(const struct jit *jit, uint64_t from, uint64_t to)
+{
+    uint64_t at;
+
+    if (!jit->codes)
+        return false;
+    at = code_cache_offset(&jit->cache, jit->codes->shown.entry);
+    return from <= at && at < to;
+}
+
+void jit_evict(struct jit *jit, void (*forget)(void *ctx, struct jit_code *code), void *ctx)
+{
+    uint64_t from, to;
+
+    code_cache_choose(&jit->cache, &from, &to);
+    while (oldest_is_in(jit, from, to)) {
+        forget(ctx, &jit->codes->shown);
+        drop_oldest(jit);
+        atomic_fetch_add(&jit->evicted, 1);
+    }
+    code_cache_release(&jit->cache,
+                       oldest_is_in(jit, from, UINT64_MAX) ? jit->codes->shown.entry : NULL);
+}
+
 uint64_t jit_enter(struct jit *jit, const void *entry, void *state)
 {
     return jit->enter(entry, state);
@@ -160,6 +192,7 @@ void jit_statistics(const struct jit *jit, struct jit_statistics *out)
                                    .failed = atomic_load(&jit->failed),
                                    .code_bytes = atomic_load(&jit->code_bytes),
                                    .meta_bytes = atomic_load(&jit->meta_bytes),
+                                   .evicted = atomic_load(&jit->evicted),
                                    .compile_ns = atomic_load(&jit->compile_ns),
                                    .flushes = atomic_load(&jit->flushes)};
 }
@@ -309,8 +342,8 @@ static cosm_status publish(struct jit_compiler *compiler, struct jit_code **out,
     }
     code->shown.bytes = emitted->bytes;
     code->shown.meta_bytes = (uint32_t)sizeof *code + exit_map_bytes(code->map);
-    code->next = jit->codes;
-    jit->codes = code;
+    *jit->last = code;
+    jit->last = &code->next;
     atomic_fetch_add(&jit->regions, 1);
     atomic_fetch_add(&jit->code_bytes, code->shown.bytes);
     atomic_fetch_add(&jit->meta_bytes, code->shown.meta_bytes);

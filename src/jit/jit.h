@@ -6,7 +6,7 @@
  * Invariant: code is never writable where it executes (a memfd mapped twice).
  *
  * Threads: jit_compile from one compiling thread at a time; jit_enter from any vCPU's thread;
- * jit_flush only while no vCPU is inside compiled code (vcpu_stop). */
+ * jit_evict and jit_flush only while no vCPU is inside compiled code (vcpu_stop). */
 #ifndef JIT_JIT_H
 #define JIT_JIT_H
 
@@ -30,6 +30,7 @@ struct jit_options {
 struct jit_code {
     const void *entry;
     uint32_t bytes, meta_bytes;
+    void *owner; /* the caller's */
 };
 
 /* UNSUPPORTED: no target for this host; PERMISSION: the host forbids executable memory. */
@@ -42,8 +43,9 @@ void jit_compiler_close(struct jit_compiler *compiler);
 /* The function to build into, empty; jit_compile consumes it. */
 struct ir *jit_compiler_ir(struct jit_compiler *compiler);
 
-/* Optimizes and translates. `*out` lives until jit_flush. BUSY: the code cache is full (flush and
- * try again); UNSUPPORTED: not this region (broken IR, too large); NO_MEMORY. */
+/* Optimizes and translates. `*out` lives until it is evicted or flushed. BUSY: the code cache is
+ * full (evict, at last flush, and build again); UNSUPPORTED: not this region (broken IR, too
+ * large); NO_MEMORY. */
 cosm_status jit_compile(struct jit_compiler *compiler, enum jit_grade grade, struct jit_code **out,
                         struct cosm_error *err);
 
@@ -52,11 +54,15 @@ cosm_status jit_compile(struct jit_compiler *compiler, enum jit_grade grade, str
  * helper's. */
 uint64_t jit_enter(struct jit *jit, const void *entry, void *state);
 
+/* Drops the oldest code, about a quarter: calls forget for each piece, which is gone when that
+ * returns. As with jit_flush, no vCPU may be inside compiled code, and tables that hold entries
+ * must be cleared of them by the caller. */
+void jit_evict(struct jit *jit, void (*forget)(void *ctx, struct jit_code *code), void *ctx);
 /* Drops all code. Every table that holds entries must be cleared by the caller. */
 void jit_flush(struct jit *jit);
 
 struct jit_statistics {
-    uint64_t regions, failed, code_bytes, meta_bytes, compile_ns, flushes;
+    uint64_t regions, failed, code_bytes, meta_bytes, compile_ns, evicted, flushes;
 };
 void jit_statistics(const struct jit *jit, struct jit_statistics *out);
 

@@ -188,6 +188,79 @@ TEST(compilations_and_flushes_leak_nothing)
     CHECK_U64(atomic_load(&fault.live), 0);
 }
 
+/* What a user of the code keeps: one pointer a region, gone when it is forgotten. */
+#define REGIONS 64
+
+static void forget(void *ctx, struct jit_code *code)
+{
+    struct jit_code **slot = code->owner;
+    unsigned *forgotten = ctx;
+
+    *slot = NULL;
+    ++*forgotten;
+}
+
+static struct jit_code *compile_evicting(struct test *t, struct jit_compiler *compiler,
+                                         struct jit *jit, uint64_t n, unsigned *forgotten)
+{
+    struct cosm_error err = {.text = ""};
+    struct jit_code *code = NULL;
+    cosm_status status;
+
+    for (int tries = 0; tries < 3; tries++) {
+        build_sum(jit_compiler_ir(compiler), n % REGIONS);
+        status = jit_compile(compiler, JIT_QUICK, &code, &err);
+        if (status != COSM_BUSY)
+            break;
+        jit_evict(jit, forget, forgotten);
+    }
+    CHECK_U64(status, COSM_OK);
+    return code;
+}
+
+TEST(the_oldest_code_makes_room_and_the_rest_goes_on_running)
+{
+    uint64_t rounds = getenv("COSM_FULL") ? 100000 : 3000;
+    struct fault fault = {.countdown = -1};
+    struct host host = {.fault = &fault};
+    struct jit_options options = options_of(12288);
+    struct jit_code *codes[REGIONS] = {NULL};
+    struct jit_statistics statistics;
+    struct jit *jit;
+    struct jit_compiler *compiler;
+    unsigned forgotten = 0, alive = 0;
+
+    options.is_checked = false;
+    if (!open_jit(t, &host, &options, &jit, &compiler))
+        return;
+    for (uint64_t n = 0; n < rounds && t->failures == 0; n++) {
+        if (!codes[n % REGIONS]) {
+            struct jit_code *code = compile_evicting(t, compiler, jit, n, &forgotten);
+
+            if (!code)
+                break;
+            codes[n % REGIONS] = code;
+            code->owner = &codes[n % REGIONS];
+        }
+        for (unsigned i = 0; i < REGIONS; i += 7)
+            if (codes[(n + i) % REGIONS])
+                run_sum(t, jit, codes[(n + i) % REGIONS], (n + i) % REGIONS);
+    }
+    for (unsigned i = 0; i < REGIONS; i++) {
+        alive += codes[i] != NULL;
+        if (codes[i])
+            run_sum(t, jit, codes[i], i);
+    }
+    jit_statistics(jit, &statistics);
+    CHECK_U64(statistics.evicted, forgotten);
+    CHECK_U64(statistics.regions, forgotten + alive);
+    CHECK(forgotten > rounds / 10);
+    CHECK(alive > 20); /* room for about forty */
+    jit_compiler_close(compiler);
+    jit_close(jit);
+    CHECK_U64(atomic_load(&fault.live), 0);
+}
+
 /* ---- several threads ---- */
 
 #define RUNNERS 3
@@ -318,5 +391,6 @@ TEST(each_stage_can_be_seen)
 
 TESTS("jit", RUN(code_runs_and_leaves_at_requests),
       RUN(a_region_that_could_not_be_built_is_refused), RUN(compilations_and_flushes_leak_nothing),
+      RUN(the_oldest_code_makes_room_and_the_rest_goes_on_running),
       RUN(code_runs_while_more_is_made), RUN(compiling_survives_every_failure),
       RUN(each_stage_can_be_seen))
