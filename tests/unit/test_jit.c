@@ -223,7 +223,7 @@ TEST(the_oldest_code_makes_room_and_the_rest_goes_on_running)
     uint64_t rounds = getenv("COSM_FULL") ? 100000 : 3000;
     struct fault fault = {.countdown = -1};
     struct host host = {.fault = &fault};
-    struct jit_options options = options_of(12288);
+    struct jit_options options = options_of(8192);
     struct jit_code *codes[REGIONS] = {NULL};
     struct jit_statistics statistics;
     struct jit *jit;
