@@ -41,6 +41,7 @@ static void free_memory(struct ra_memory *ra)
     RELEASE(ra, block_of);
     RELEASE(ra, queue);
     RELEASE(ra, stack);
+    RELEASE(ra, spilled);
     RELEASE(ra, moves);
     RELEASE(ra, traffic);
     RELEASE(ra, slot_ranges);

@@ -153,6 +153,7 @@ struct ra_memory {
     RA_ARRAY(uint32_t) block_of; /* one an instruction */
     RA_ARRAY(uint32_t) queue;    /* one a position: pieces that begin there */
     RA_ARRAY(uint32_t) stack;
+    RA_ARRAY(vreg) spilled; /* those with a slot */
     RA_ARRAY(struct ra_move) moves;
     RA_ARRAY(struct ra_traffic) traffic;
     RA_ARRAY(struct ra_range) slot_ranges;

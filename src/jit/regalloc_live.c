@@ -428,7 +428,7 @@ static bool make_room(struct ra_memory *ra)
     const struct mir *mir = ra->mir;
 
     ra->ranges.count = ra->uses.count = ra->cells.count = 0;
-    ra->points.count = ra->loops.count = ra->stack.count = 0;
+    ra->points.count = ra->loops.count = ra->stack.count = ra->spilled.count = 0;
     ra->vregs.count = ra->blocks.count = ra->block_of.count = ra->pieces.count = 0;
     if (!RA_RESERVE(ra, ranges, 1) || !RA_RESERVE(ra, uses, 1) || !RA_RESERVE(ra, cells, 1) ||
         !RA_RESERVE(ra, vregs, mir->vreg_count) || !RA_RESERVE(ra, blocks, mir->block_count) ||

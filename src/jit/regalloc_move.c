@@ -179,7 +179,8 @@ static void join_edge(struct ra_memory *ra, uint32_t b, const struct mir_succ *s
     enum ra_phase phase = is_out ? RA_EDGE_OUT : RA_EDGE_IN;
     ra_pos end = ra_block_end(mir, b) - 1, start = ra_block_start(mir, succ->block);
 
-    for (uint32_t c = ra->blocks.at[succ->block].live_in; c; c = ra->cells.at[c].next) {
+    for (uint32_t c = ra->out->split ? ra->blocks.at[succ->block].live_in : 0; c;
+         c = ra->cells.at[c].next) {
         vreg v = ra->cells.at[c].value;
         struct mir_location to_place;
 

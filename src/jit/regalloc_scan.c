@@ -204,9 +204,9 @@ static void spill(struct ra_memory *ra, ra_piece piece)
     ra_piece rest;
 
     it->place = it->is_const ? MIR_NOWHERE : MIR_IN_SLOT;
-    if (!it->is_const && !ra->vregs.at[it->reg].has_slot) {
+    if (!it->is_const && !ra->vregs.at[it->reg].has_slot && RA_RESERVE(ra, spilled, 1)) {
         ra->vregs.at[it->reg].has_slot = true;
-        ra->out->spilled++;
+        ra->spilled.at[ra->spilled.count++] = it->reg;
     }
     if (use == RA_NONE)
         return;

@@ -100,9 +100,9 @@ static void unite_all(struct ra_memory *ra)
                 unite(ra, mir->args[mir->blocks[succ->block].params + k],
                       mir->args[succ->args.first + k]);
         }
-    for (vreg v = 1; v < mir->vreg_count; v++)
-        if (ra->vregs.at[v].same_as)
-            unite(ra, v, ra->vregs.at[v].same_as);
+    for (uint32_t i = 0; i < ra->spilled.count; i++)
+        if (ra->vregs.at[ra->spilled.at[i]].same_as)
+            unite(ra, ra->spilled.at[i], ra->vregs.at[ra->spilled.at[i]].same_as);
 }
 
 /* ---- frame ---- */
@@ -190,41 +190,46 @@ static void count_edge_stores(struct ra_memory *ra)
 
 cosm_status ra_slots(struct ra_memory *ra)
 {
-    const struct mir *mir = ra->mir;
     cosm_status status = COSM_OK;
 
     ra->slot_ranges.count = 0;
     if (!RA_RESERVE(ra, slot_ranges, 1))
         return COSM_OK;
     ra->slot_ranges.count = 1;
-    if (ra->out->spilled == 0)
+    ra->out->spilled = ra->spilled.count;
+    if (ra->spilled.count == 0)
         return COSM_OK;
-    for (vreg v = 1; v < mir->vreg_count; v++) {
+    for (uint32_t i = 0; i < ra->spilled.count; i++) {
+        vreg v = ra->spilled.at[i];
+
         ra->vregs.at[v].slot_class = v;
-        if (ra->vregs.at[v].has_slot && !gather_ranges(ra, v))
+        if (!gather_ranges(ra, v))
             return COSM_OK;
     }
     unite_all(ra);
     memset(ra->queue.at, 0, ra->queue.count * sizeof *ra->queue.at);
-    for (vreg v = 1; v < mir->vreg_count; v++)
-        if (ra->vregs.at[v].has_slot && find(ra, v) == v) {
-            ra_pos start = ra->slot_ranges.at[ra->vregs.at[v].mark].from;
+    for (uint32_t i = 0; i < ra->spilled.count; i++) {
+        vreg v = ra->spilled.at[i];
+        ra_pos start = ra->slot_ranges.at[ra->vregs.at[v].mark].from;
 
-            ra->pieces.at[v].link = ra->queue.at[start];
-            ra->queue.at[start] = v;
-        }
+        if (find(ra, v) != v)
+            continue;
+        ra->pieces.at[v].link = ra->queue.at[start];
+        ra->queue.at[start] = v;
+    }
     for (int c = 0; c < MIR_CLASSES && status == COSM_OK; c++)
         status = share_out(ra, (enum mir_class)c);
-    for (vreg v = 1; v < mir->vreg_count; v++)
-        if (ra->vregs.at[v].has_slot) {
-            ra->vregs.at[v].slot = ra->vregs.at[find(ra, v)].slot;
-            count_stores(ra, &ra->vregs.at[v]);
-        }
-    count_edge_stores(ra);
-    for (vreg v = 1; v < mir->vreg_count; v++) {
-        struct ra_vreg *info = &ra->vregs.at[v];
+    for (uint32_t i = 0; i < ra->spilled.count; i++) {
+        struct ra_vreg *info = &ra->vregs.at[ra->spilled.at[i]];
 
-        info->is_stored = info->has_slot && def_freq(ra, v) <= info->store_freq;
+        info->slot = ra->vregs.at[find(ra, ra->spilled.at[i])].slot;
+        count_stores(ra, info);
+    }
+    count_edge_stores(ra);
+    for (uint32_t i = 0; i < ra->spilled.count; i++) {
+        struct ra_vreg *info = &ra->vregs.at[ra->spilled.at[i]];
+
+        info->is_stored = def_freq(ra, ra->spilled.at[i]) <= info->store_freq;
     }
     return status;
 }
