@@ -2,9 +2,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cli/command.h"
+
+#define DESCRIPTORS 32768u
 
 typedef int run_verb(const struct options *given);
 
@@ -23,6 +26,18 @@ static void reserve_descriptors(void)
     for (int fd = 0; fd < 3; fd++)
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
             (void)open("/dev/null", modes[fd]);
+}
+
+/* Many systems give a process 1024 and let it have more when it asks. A shared folder has a
+ * share of what there is (dev/p9.c). */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS)
+        return;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static int usage_failure(const struct options *given, const struct cosm_error *err)
@@ -55,6 +70,7 @@ int main(int argc, char **argv)
     int exit_code = 0;
 
     reserve_descriptors();
+    raise_descriptors();
     if (options_parse(&given, &host, argc, argv, &err) != COSM_OK)
         exit_code = usage_failure(&given, &err);
     else if (options_have(&given, OPTION_all_help))
