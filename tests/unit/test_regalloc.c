@@ -193,12 +193,14 @@ TEST(the_checker_finds_every_mistake_that_shows)
 
 static void use(struct mir *mir, vreg v, enum mir_want want, uint8_t fixed)
 {
-    mir_operand(mir, (struct mir_operand){.reg = v, .role = MIR_USE, .want = want, .fixed = fixed});
+    mir_operand(mir, (struct mir_operand){
+                         .reg = v, .role = MIR_USE, .want = (uint8_t)want, .fixed = fixed});
 }
 
 static void def(struct mir *mir, vreg v, enum mir_want want, uint8_t fixed)
 {
-    mir_operand(mir, (struct mir_operand){.reg = v, .role = MIR_DEF, .want = want, .fixed = fixed});
+    mir_operand(mir, (struct mir_operand){
+                         .reg = v, .role = MIR_DEF, .want = (uint8_t)want, .fixed = fixed});
 }
 
 static const struct mir_registers eight = {
