@@ -89,6 +89,11 @@ COSM_API void cosm_machine_free(cosm_machine *machine);
  *   "harts"      1 to 8, default 1
  *   "clock"      "host" or "insn": guest time from instructions, runs are identical
  *   "seed"       number: the guest's entropy with clock "insn"
+ *   "engine"     "auto" (compile what is hot where the host can), "interp", or "jit": fails
+ *                where it cannot; with clock "insn" guests are interpreted
+ *   "compile"    "background", "sync" (the guest waits for it) or "off"
+ *   "code-cache" size of the memory for compiled code, default 64M
+ *   "compile-after" number: how often code was found running before it is compiled
  *   "net"        "none", "user" (behind a NAT; the default with clock "host") or
  *                "user+host": there 10.0.2.2 also reaches the host's own 127.0.0.1
  *   "publish"    "[IP:]HOST:GUEST[/udp]": a port of the host leads to one of the guest;
