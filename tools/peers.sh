@@ -8,7 +8,8 @@
 #   out/peers/SUITE/bin    a wrapper for each program of the packages asked for
 #   out/peers/bin          the bin of the suite last asked for
 #
-# A wrapper starts its program with the loader and the C library it was linked to, so the host's
+# PACKAGE:riscv64 is a package of that architecture, for its files alone: nothing that it depends on
+# comes with it. A wrapper starts its program with the loader and the C library it was linked to, so the host's
 # may be years older. What was unpacked once stays: asking again takes no time and no network;
 # `rm -r out/peers/SUITE/root` asks for today's versions. Without --suite: sid, and if sid can't
 # be had, trixie. apt itself checks signatures and hashes, against the host's Debian keyring.
@@ -19,7 +20,9 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 die() { echo "peers.sh: $*" >&2; exit 1; }
 
 # apt with its own sources, state and cache: nothing of the host's is read but proxy settings.
-write_apt_conf() { # SUITE
+write_apt_conf() { # SUITE PACKAGE...
+    suite=$1
+    shift
     # shellcheck disable=SC2016 # apt's variable, not the shell's
     mirror=$(apt-get indextargets 'Origin: Debian' 'Label: Debian' --format '$(REPO_URI)')
     mirror=${mirror%%[[:space:]]*}
@@ -27,12 +30,15 @@ write_apt_conf() { # SUITE
     [ -r "$keyring" ] || die "no $keyring; install debian-archive-keyring"
     mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$apt/preferences"
     : >"$apt/status" # nothing is installed, so everything needed is fetched
-    echo "deb [signed-by=$keyring] $mirror $1 main" >"$apt/sources.list"
+    architectures="\"$(dpkg --print-architecture)\";"
+    case "$*" in *:riscv64*) architectures="$architectures \"riscv64\";" ;; esac
+    echo "deb [signed-by=$keyring] $mirror $suite main" >"$apt/sources.list"
     cat >"$apt/apt.conf" <<EOF
 Dir::State "$apt"; Dir::State::status "$apt/status";
 Dir::Cache "$apt"; Dir::Cache::archives "$apt/archives";
 Dir::Etc::sourcelist "$apt/sources.list"; Dir::Etc::sourceparts "$apt/preferences";
 Dir::Etc::preferences "$apt/none"; Dir::Etc::preferencesparts "$apt/preferences";
+APT::Architectures { $architectures };
 APT::Install-Recommends "false";
 APT::Sandbox::User "root"; // the tree may lie where the user _apt can't read
 #clear APT::Update;
@@ -45,7 +51,15 @@ fill_root() { # PACKAGE...
     mkdir -p "$suite_dir/new"
     apt-get -qq -c "$apt/apt.conf" update || return
     apt-get -qq -c "$apt/apt.conf" autoclean || return
-    apt-get -qq -y -c "$apt/apt.conf" --download-only install "$@" >/dev/null || return
+    foreign='' native=''
+    for package; do
+        case $package in *:*) foreign="$foreign $package" ;; *) native="$native $package" ;; esac
+    done
+    # shellcheck disable=SC2086 # package names hold no blanks
+    apt-get -qq -y -c "$apt/apt.conf" --download-only install $native >/dev/null || return
+    # shellcheck disable=SC2086
+    [ -z "$foreign" ] ||
+        (cd "$apt/archives" && apt-get -qq -c "$apt/apt.conf" download $foreign) || return
     for deb in "$apt"/archives/*.deb; do
         dpkg-deb -x "$deb" "$suite_dir/new" || return
     done
@@ -84,7 +98,7 @@ write_wrappers() { # PACKAGE...
         is_dynamic "$program" && wrap "$suite_dir/gcc/${program##*/}" "$program" "$program"
     done
     for package; do
-        dpkg-deb -c "$apt/archives/${package}"_*.deb |
+        dpkg-deb -c "$apt/archives/${package%:*}"_*.deb |
             sed -n 's|.* \./usr/bin/\([^ /]\{1,\}\).*|\1|p'
     done | sort -u | while read -r name; do
         program=$root/usr/bin/$name wrapper=$suite_dir/bin/$name
@@ -114,14 +128,15 @@ provide() { # SUITE PACKAGE...
         had=$(sed '/^at \//d; s/ .*//' "$suite_dir/have" 2>/dev/null || :)
         # shellcheck disable=SC2086 # package names hold no blanks
         all=$(printf '%s\n' $had "$@" | sort -u)
-        write_apt_conf "${suite_dir##*/}"
+        # shellcheck disable=SC2086
+        write_apt_conf "${suite_dir##*/}" $all
         # shellcheck disable=SC2086
         fill_root $all || return
         # shellcheck disable=SC2086
         write_wrappers $all
         { echo "at $suite_dir"
           for package in $all; do
-              echo "$package $(dpkg-deb -f "$apt/archives/${package}"_*.deb Version)"
+              echo "$package $(dpkg-deb -f "$apt/archives/${package%:*}"_*.deb Version)"
           done; } >"$suite_dir/have"
     fi
     ln -sfn "$suite_dir/bin" "$out/bin"
