@@ -1,9 +1,12 @@
 /* The user-mode network, with a guest that is this test. */
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/bits.h"
+#include "base/os.h"
 #include "fault_loop.h"
 #include "net/frame.h"
 #include "net/net.h"
@@ -141,28 +144,35 @@ static int listen_at_loopback(uint16_t *port)
     return fd;
 }
 
+/* Makes a TCP SYN ready to be sent; 54 bytes. */
+static void make_syn(struct guest *guest, const char *from, const char *to, uint16_t from_port,
+                     uint16_t port)
+{
+    uint8_t *segment = make_ipv4(guest, from, to, 6, 20);
+    struct frame_tcp tcp;
+
+    store_be16(segment, from_port);
+    store_be16(segment + 2, port);
+    segment[12] = 0x50;
+    segment[13] = 0x02;
+    store_be16(segment + 14, 1000);
+    frame_parse_tcp(guest->out, 54, &tcp);
+    frame_refit_tcp(guest->out, 54, &tcp);
+    frame_complete_checksum(guest->out, 54, tcp.tcp, 16);
+}
+
 /* Whether a TCP SYN of the guest to the address makes a connection to the host's listener. */
 static bool reaches_loopback(const char *address, bool can_reach_host)
 {
     static struct guest guest;
     const struct net_user_options options = {.can_reach_host = can_reach_host};
-    struct frame_tcp tcp;
     uint16_t port = 0;
     int fd = listen_at_loopback(&port), got = -1;
-    uint8_t *segment;
 
     if (fd < 0 || open_guest(&guest, &options, NULL) != COSM_OK)
         return false;
     announce(&guest);
-    segment = make_ipv4(&guest, "10.0.2.15", address, 6, 20);
-    store_be16(segment, 4000);
-    store_be16(segment + 2, port);
-    segment[12] = 0x50;
-    segment[13] = 0x02;
-    store_be16(segment + 14, 1000);
-    frame_parse_tcp(guest.out, 54, &tcp);
-    frame_refit_tcp(guest.out, 54, &tcp);
-    frame_complete_checksum(guest.out, 54, tcp.tcp, 16);
+    make_syn(&guest, "10.0.2.15", address, 4000, port);
     send_out(&guest, 54);
     for (unsigned i = 0; i < 20 && got < 0; i++) {
         got = accept(fd, NULL, NULL);
@@ -183,6 +193,68 @@ TEST(the_hosts_loopback_is_out_of_reach_unless_allowed)
         CHECK(!reaches_loopback("127.0.0.1", allowed));
         CHECK(!reaches_loopback("0.0.0.0", allowed));
     }
+}
+
+static unsigned count_descriptors(void)
+{
+    unsigned count = 0;
+
+    for (int fd = 0; fd < 4096; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+/* A guest may take half of what the process may have open, and no more. */
+TEST(a_flood_of_connections_is_bounded)
+{
+    static struct guest guest;
+    const struct net_user_options options = {.can_reach_host = true};
+    struct rlimit old, few;
+    uint16_t port = 0;
+    int fd = listen_at_loopback(&port);
+    unsigned before;
+
+    getrlimit(RLIMIT_NOFILE, &old);
+    few = old;
+    few.rlim_cur = 200;
+    setrlimit(RLIMIT_NOFILE, &few);
+    CHECK_U64(open_guest(&guest, &options, NULL), COSM_OK);
+    announce(&guest);
+    before = count_descriptors();
+    for (unsigned n = 0; n < 600; n++) {
+        make_syn(&guest, "10.0.2.15", "10.0.2.2", (uint16_t)(5000 + n), port);
+        send_out(&guest, 54);
+        guest.count = 0;
+    }
+    CHECK(count_descriptors() >= before + 50 && count_descriptors() <= before + 101);
+    net_close(guest.net);
+    CHECK(count_descriptors() <= before);
+    setrlimit(RLIMIT_NOFILE, &old);
+    close(fd);
+}
+
+/* Each answer to an address that nobody has waits for a second. */
+TEST(a_flood_from_unknown_addresses_is_bounded)
+{
+    static struct guest guest;
+    const struct net_user_options options = {0};
+    uint64_t start_ns = os_clock_ns();
+    unsigned questions = 0;
+
+    CHECK_U64(open_guest(&guest, &options, NULL), COSM_OK);
+    for (unsigned n = 0; n < 2000; n++) {
+        char from[20];
+
+        snprintf(from, sizeof from, "10.0.2.%u", 100 + n % 100);
+        make_ipv4(&guest, from, "10.0.2.2", 1, 16)[0] = 8; /* echo request */
+        store_be16(guest.out + 36, 0xf7ff);
+        send_out(&guest, 50);
+        for (unsigned i = 0; i < guest.count; i++)
+            questions += load_be16(guest.in[i] + 12) == FRAME_TYPE_ARP;
+        guest.count = 0;
+    }
+    CHECK(questions > 0 && questions <= 258 * (2 + (os_clock_ns() - start_ns) / 1000000000));
+    net_close(guest.net);
 }
 
 /* Forwards one port, says what came of it, and closes again. */
@@ -310,6 +382,8 @@ TEST(the_user_network_takes_any_frame)
 }
 
 TESTS("net_user", RUN(the_user_network_gives_an_address),
-      RUN(the_hosts_loopback_is_out_of_reach_unless_allowed), RUN(a_port_in_use_is_told_at_once),
-      RUN(one_port_cannot_be_forwarded_twice), RUN(a_forwarded_port_leads_to_the_guest),
-      RUN(the_user_network_survives_every_failure), RUN(the_user_network_takes_any_frame))
+      RUN(the_hosts_loopback_is_out_of_reach_unless_allowed),
+      RUN(a_flood_of_connections_is_bounded), RUN(a_flood_from_unknown_addresses_is_bounded),
+      RUN(a_port_in_use_is_told_at_once), RUN(one_port_cannot_be_forwarded_twice),
+      RUN(a_forwarded_port_leads_to_the_guest), RUN(the_user_network_survives_every_failure),
+      RUN(the_user_network_takes_any_frame))
