@@ -399,8 +399,10 @@ static cosm_status enter(struct reader *r, enum tag tag, unsigned number, const 
     if (r->last - r->rest < 16 || next_tag(r) != ((uint64_t)tag | (uint64_t)number << 32))
         return malformed(what, err);
     length = load_le64(r->rest + 8);
+#ifndef COSM_PLANTED_BUGS /* length: believes what the section says */
     if (length > (uint64_t)(r->last - r->rest) - 16)
         return malformed(what, err);
+#endif
     r->at = r->rest + 16;
     r->end = r->rest = r->at + length;
     return COSM_OK;
@@ -571,6 +573,10 @@ static cosm_status get_ram(struct reader *r, struct ram *ram, struct cosm_error 
         uint64_t page = take_u64(r);
         const uint8_t *from = take(r, RAM_PAGE);
 
+#ifdef COSM_PLANTED_BUGS /* order: writes before it knows that the page is there */
+        if (from)
+            memcpy(ram->bytes + page * RAM_PAGE, from, RAM_PAGE);
+#endif
         if (!from || page < next || page >= pages)
             return malformed("memory", err);
         memset(ram->bytes + next * RAM_PAGE, 0, (page - next) * RAM_PAGE);
