@@ -140,6 +140,10 @@ static cosm_status add_disk(cosm_machine *machine, const char *text, struct cosm
     if (length == 0)
         return cosm_fail(err, COSM_BAD_ARG,
                          "disk: '%s' names no file: want PATH[,ro] or PATH[,ephemeral]", text);
+    if (!text[length] && strchr(text, ',') && access(text, F_OK) != 0)
+        return cosm_fail(err, COSM_BAD_ARG,
+                         "disk: '%s': no such file, and '%s' is no mode: want ro or ephemeral",
+                         text, strrchr(text, ',') + 1);
     status = value_set(machine, &machine->disks[machine->disk_count], text, length, mode, err);
     machine->disk_count += status == COSM_OK;
     return status;

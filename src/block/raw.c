@@ -227,9 +227,9 @@ cosm_status raw_open_scratch(struct block **out, struct host *host, const char *
         error = os_truncate(host, fd, bytes);
     if (error < 0) {
         os_close(host, fd);
-        return cosm_fail_errno(err, -error,
-                               "%s: no file for its changes in %s; TMPDIR may name another folder",
-                               of, folder);
+        return cosm_fail(err, COSM_IO,
+                         "%s: no file for its changes in %s: %s; TMPDIR may name another folder",
+                         of, folder, strerror(-error));
     }
     snprintf(name, sizeof name, "%s, its changes in %s", of, folder);
     raw = new_raw(host, name, false);

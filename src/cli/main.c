@@ -1,6 +1,7 @@
 /* cli/main.c: from argv to a verb, and the last look at standard output. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -71,6 +72,7 @@ int main(int argc, char **argv)
 
     reserve_descriptors();
     raise_descriptors();
+    signal(SIGXFSZ, SIG_IGN); /* a file over the limit (ulimit -f) is an error with a message */
     if (options_parse(&given, &host, argc, argv, &err) != COSM_OK)
         exit_code = usage_failure(&given, &err);
     else if (options_have(&given, OPTION_all_help))

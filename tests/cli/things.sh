@@ -99,6 +99,33 @@ fails 'two kernels' 125 'a second kernel' "$cosm" run "$dir/sleep.elf" --kernel 
 fails 'an initrd without a kernel' 125 'an initrd without a kernel' \
     "$cosm" run --firmware "$dir/sleep.elf" --initrd "$dir/initrd"
 
+# Disks: what is none, or not to be had.
+truncate -s 1M "$dir/disk"
+zeros 1000 >"$dir/odd"
+fails 'a disk that is not there' 127 "$dir/none: cannot open the disk: No such file" \
+    "$cosm" run "$dir/sleep.elf" --disk "$dir/none"
+fails 'a mode that is none' 125 "'epheral' is no mode: want ro or ephemeral" \
+    "$cosm" run "$dir/sleep.elf" --disk "$dir/disk,epheral"
+fails 'a folder as a disk' 125 "$dir: a directory, not a disk image" \
+    "$cosm" run "$dir/sleep.elf" --disk "$dir"
+fails 'an empty disk' 126 'empty: a raw disk has the size of its file' \
+    "$cosm" run "$dir/sleep.elf" --disk "$dir/empty"
+fails 'a disk of part sectors' 126 '1000 bytes: a raw disk is a multiple of 512' \
+    "$cosm" run "$dir/sleep.elf" --disk "$dir/odd"
+fails 'one disk twice' 125 "$dir/disk: in use by this or another process" \
+    "$cosm" run "$dir/sleep.elf" --disk "$dir/disk" --disk "$dir/disk"
+fails 'no folder for changes' 125 "no file for its changes in $dir/none: No such file" \
+    env TMPDIR="$dir/none" "$cosm" run "$dir/sleep.elf" --disk "$dir/disk,ephemeral"
+"$cosm" run "$dir/sleep.elf" --disk "$dir/disk" </dev/null >"$dir/first" 2>&1 &
+first=$!
+until grep -q "POSIX .* $first .*:$(stat -c %i "$dir/disk") " /proc/locks || ! kill -0 "$first"; do
+    sleep 0.1
+done
+fails 'a disk in use' 125 "$dir/disk: in use by process $first, which writes it" \
+    "$cosm" run "$dir/sleep.elf" --disk "$dir/disk,ro"
+kill "$first"
+wait "$first" 2>/dev/null
+
 fails 'disassembling what is not there' 127 "$dir/none: No such file" "$cosm" disasm "$dir/none"
 fails 'disassembling a pipe' 125 "$dir/fifo: not a regular file" "$cosm" disasm "$dir/fifo"
 fails 'disassembling a folder' 125 "$dir: a directory: want a file" "$cosm" disasm "$dir"

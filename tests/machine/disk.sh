@@ -29,9 +29,11 @@ skip_all() { # REASON
     exit 0
 }
 
-# session COMMAND: the kernel's command line for a guest that runs it. One line.
+# session COMMAND: the kernel's command line for a guest that runs it. One line. What a session
+# has printed last is lost when its terminal goes before it is sent, hence the second.
 session() {
-    printf 'console=ttyS0 cosm.run="%s"' "$1" | tr -s '\n ' '  '
+    # shellcheck disable=SC2016 # the guest's shell expands it
+    printf 'console=ttyS0 cosm.run="{ %s; }; s=$?; sleep 1; exit $s"' "$1" | tr -s '\n ' '  '
 }
 
 # start COMMAND ARG...: a guest whose session is COMMAND, in the background.

@@ -643,7 +643,7 @@ TEST(an_ephemeral_disk_says_where_its_changes_could_not_go)
 
     make_disk(DISK_BYTES);
     setenv("TMPDIR", "/nowhere", 1);
-    CHECK_U64(block_open(&block, &host, path, BLOCK_EPHEMERAL, &err), COSM_NOT_FOUND);
+    CHECK_U64(block_open(&block, &host, path, BLOCK_EPHEMERAL, &err), COSM_IO);
     CHECK(!block && strstr(err.text, path) && strstr(err.text, "changes in /nowhere"));
     setenv("TMPDIR", folder, 1);
     CHECK_U64(block_open(&block, &host, path, BLOCK_EPHEMERAL, &err), COSM_OK);

@@ -106,6 +106,7 @@ static inline bool driver_queue(struct dev_rig *rig, unsigned queue, uint32_t si
 /* All of the above with fresh memory, as far as DRIVER_OK. */
 static inline void driver_start(struct dev_rig *rig, uint64_t features, unsigned queues)
 {
+    vset(rig, R_STATUS, 0); /* from here on the device keeps out of memory */
     memset(rig->ram.bytes, 0, rig->ram.size);
     driver_negotiate(rig, features | F_VERSION_1);
     for (unsigned queue = 0; queue < queues; queue++)
