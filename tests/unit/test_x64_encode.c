@@ -384,7 +384,7 @@ TEST(jumps_are_short_where_they_can_be)
         }
         x64_link(&l.code);
         for (unsigned i = 0; i < 40; i++) /* label 1 is the first */
-            at[i] = l.code.labels[labels[i]] - 1;
+            at[i] = l.code.labels[labels[i]].at;
         for (unsigned i = 0; i < 40; i++) {
             const uint8_t *byte = &l.code.bytes[at[i]];
             bool is_short = byte[0] == 0xeb || byte[0] == 0x74;

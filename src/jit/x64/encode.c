@@ -271,22 +271,28 @@ x64_label x64_new_label(struct x64_code *code)
 {
     if (!code->label_count) /* number 0 is none */
         if (grow(code, (void **)&code->labels, 0, &code->label_room, sizeof *code->labels))
-            code->labels[code->label_count++] = 0;
+            code->labels[code->label_count++] = (struct x64_place){0};
     if (!grow(code, (void **)&code->labels, code->label_count, &code->label_room,
               sizeof *code->labels))
         return 0;
-    code->labels[code->label_count] = 0;
+    code->labels[code->label_count] = (struct x64_place){0};
     return code->label_count++;
 }
 
 void x64_bind(struct x64_code *code, x64_label label)
 {
     if (!code->is_broken)
-        code->labels[label] = code->count + 1;
+        code->labels[label] = (struct x64_place){code->count, code->fixup_count};
+}
+
+/* After a displacement that is about to be written. */
+static struct x64_place next_insn(const struct x64_code *code)
+{
+    return (struct x64_place){code->count + 4, code->fixup_count + 1};
 }
 
 /* 32 bits here become the label's offset less `from`. */
-static void put_fixup(struct x64_code *code, x64_label label, uint32_t from, uint8_t opcode)
+static void put_fixup(struct x64_code *code, x64_label label, struct x64_place from, uint8_t opcode)
 {
     if (grow(code, (void **)&code->fixups, code->fixup_count, &code->fixup_room,
              sizeof *code->fixups))
@@ -298,26 +304,26 @@ static void put_fixup(struct x64_code *code, x64_label label, uint32_t from, uin
 void x64_jmp(struct x64_code *code, x64_label to)
 {
     x64_byte(code, 0xe9);
-    put_fixup(code, to, code->count + 4, 0xeb);
+    put_fixup(code, to, next_insn(code), 0xeb);
 }
 
 void x64_jmp_long(struct x64_code *code, x64_label to)
 {
     x64_byte(code, 0xe9);
-    put_fixup(code, to, code->count + 4, 0);
+    put_fixup(code, to, next_insn(code), 0);
 }
 
 void x64_jcc(struct x64_code *code, enum x64_cc cc, x64_label to)
 {
     x64_byte(code, 0x0f);
     x64_byte(code, (uint8_t)(0x80 + cc));
-    put_fixup(code, to, code->count + 4, (uint8_t)(0x70 + cc));
+    put_fixup(code, to, next_insn(code), (uint8_t)(0x70 + cc));
 }
 
 void x64_call(struct x64_code *code, x64_label to)
 {
     x64_byte(code, 0xe8);
-    put_fixup(code, to, code->count + 4, 0);
+    put_fixup(code, to, next_insn(code), 0);
 }
 
 /* Replaces the displacement just written by one to the label. */
@@ -326,7 +332,7 @@ static void aim_last(struct x64_code *code, x64_label label)
     if (code->is_broken)
         return;
     code->count -= 4;
-    put_fixup(code, label, code->count + 4, 0);
+    put_fixup(code, label, next_insn(code), 0);
 }
 
 static const struct x64_mem at_label = {.base = X64_NO_REG, .index = X64_NO_REG};
@@ -345,7 +351,8 @@ void x64_through(struct x64_code *code, uint8_t row, x64_label label)
 
 void x64_offset(struct x64_code *code, x64_label to, x64_label base)
 {
-    put_fixup(code, to, code->is_broken ? 0 : code->labels[base] - 1, 0);
+    if (!code->is_broken)
+        put_fixup(code, to, code->labels[base], 0);
 }
 
 /* ---- linking ---- */
@@ -358,27 +365,20 @@ static uint32_t saving(const struct x64_fixup *fixup)
     return fixup->opcode == 0xeb ? 3 : 4;
 }
 
-/* Where the byte at `at`, which begins an instruction, goes. */
-static uint32_t moved(const struct x64_code *code, uint32_t at)
+/* Where a place goes when the jumps before it are shortened. */
+static uint32_t moved(const struct x64_code *code, struct x64_place place)
 {
-    uint32_t low = 0, high = code->fixup_count;
+    const struct x64_fixup *last;
 
-    while (low < high) { /* fixups lie in the order of their places */
-        uint32_t middle = low + (high - low) / 2;
-
-        if (code->fixups[middle].at + 4 <= at)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == 0)
-        return at;
-    return at - code->fixups[low - 1].before - saving(&code->fixups[low - 1]);
+    if (place.fixups == 0)
+        return place.at;
+    last = &code->fixups[place.fixups - 1];
+    return place.at - last->before - saving(last);
 }
 
 static int32_t distance(const struct x64_code *code, const struct x64_fixup *fixup)
 {
-    return (int32_t)(moved(code, code->labels[fixup->label] - 1) - moved(code, fixup->from));
+    return (int32_t)(moved(code, code->labels[fixup->label]) - moved(code, fixup->from));
 }
 
 /* One more round of shortening: distances only become less, so what is short stays so. */
@@ -435,7 +435,6 @@ void x64_link(struct x64_code *code)
             patch(code, fixup, to);
     }
     for (uint32_t i = 1; i < code->label_count; i++)
-        if (code->labels[i])
-            code->labels[i] = moved(code, code->labels[i] - 1) + 1;
+        code->labels[i].at = moved(code, code->labels[i]);
     code->count = to;
 }

@@ -120,15 +120,18 @@ struct x64_code {
     struct host *host;
     uint8_t *bytes;
     uint32_t count, room;
-    /* Labels: offset + 1 once bound. Fixups: places of 32-bit displacements to a label. */
-    uint32_t *labels;
+    /* Labels: where they were bound, and how many fixups lay before. */
+    struct x64_place {
+        uint32_t at, fixups;
+    } * labels;
     uint32_t label_count, label_room;
+    /* Places of 32-bit displacements to a label. */
     struct x64_fixup {
         uint32_t at; /* of the displacement */
         x64_label label;
-        uint32_t from;   /* the displacement counts from here */
-        uint32_t before; /* linking: bytes saved up to the end of the one before */
-        uint8_t opcode;  /* of the form with 8 bits, for jumps; else 0 */
+        struct x64_place from; /* the displacement counts from here */
+        uint32_t before;       /* linking: bytes saved up to the end of the one before */
+        uint8_t opcode;        /* of the form with 8 bits, for jumps; else 0 */
         bool is_short;
     } * fixups;
     uint32_t fixup_count, fixup_room;
