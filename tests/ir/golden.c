@@ -10,8 +10,8 @@
  *
  * `golden FILE...` reads the function above "gives", runs the passes that `run:` names (`quick` and
  * `full`: all of a grade) with the verifier after each, and compares what is printed with what
- * stands below; or "error: ..." when the text is no function. With COSM_BLESS set (./dev bless ir_golden)
- * what stands below is rewritten, to be reviewed as a diff. Prints TAP. */
+ * stands below; or "error: ..." when the text is no function. With COSM_BLESS set (./dev bless
+ * ir_golden) what stands below is rewritten, to be reviewed as a diff. Prints TAP. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -151,6 +151,12 @@ void random_world_init(struct random_world *world, struct random_source *source)
     world->state.request = random_next(&filling) % 16 == 0;
 }
 
+bool random_world_is_same(const struct random_world *a, const struct random_world *b)
+{
+    return memcmp(a->pages, b->pages, sizeof a->pages) == 0 &&
+           memcmp(&a->state, &b->state, sizeof a->state) == 0;
+}
+
 bool random_world_page(void *ctx, uint64_t address, bool is_write, uint64_t *tag, uint64_t *host)
 {
     struct random_world *world = ctx;

@@ -56,6 +56,8 @@ struct random_world {
 };
 
 void random_world_init(struct random_world *world, struct random_source *source);
+/* Two outcomes: all that a function can write. */
+bool random_world_is_same(const struct random_world *a, const struct random_world *b);
 /* The `page` callback of struct ir_eval, and what a back end's fill should ask; ctx: the world. */
 bool random_world_page(void *world, uint64_t address, bool is_write, uint64_t *tag, uint64_t *host);
 
