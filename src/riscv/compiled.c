@@ -7,6 +7,7 @@
 #include "riscv/fp.h"
 #include "riscv/lower.h"
 #include "riscv/mmu.h"
+#include "riscv/priv.h"
 
 #define BUCKETS    4096u
 #define UNITS_MAX  65536u
@@ -70,6 +71,8 @@ struct rv_hart_compiled {
     bool has_left; /* compiled code, and nothing has been interpreted since */
     struct heat heat[HEAT_SLOTS];
     struct exit_count *exits; /* with --trace jit */
+    uint64_t left[RV_LEFT_KINDS];
+    uint64_t retired; /* in compiled code */
     struct space_jumps spaces[RV_SPACES];
 };
 
@@ -498,6 +501,7 @@ static void count_exit(struct rv_hart_compiled *own, uint64_t pc, unsigned left)
 
 unsigned rv_compiled_run(struct rv_hart *h, const void *entry)
 {
+    int64_t budget = h->budget;
     uint64_t reason;
 
     h->fp_ready = (h->mstatus & MSTATUS_FS) == MSTATUS_FS && h->frm <= RV_RUP;
@@ -506,6 +510,8 @@ unsigned rv_compiled_run(struct rv_hart *h, const void *entry)
     h->compiled->has_left = true;
     harvest_flags(h, h->fp_control);
     h->budget -= RV_LEFT_COUNT(reason);
+    h->compiled->retired += (uint64_t)(budget - h->budget);
+    h->compiled->left[RV_LEFT_KIND(reason)]++;
     if (UNLIKELY(h->compiled->exits))
         count_exit(h->compiled, h->pc, RV_LEFT_KIND(reason));
     return RV_LEFT_KIND(reason);
@@ -517,6 +523,7 @@ static bool fill(void *state, uint64_t address, uint64_t is_write)
 }
 
 const struct jit_layout rv_jit_layout = {
+    .center = RV_OFFSET(x[1]) + 128, /* x1 to x31 have short displacements */
     .pc = RV_OFFSET(pc),
     .request = RV_OFFSET(vcpu.request),
     .jumps = RV_OFFSET(jumps),
@@ -543,11 +550,16 @@ static int by_count(const void *a, const void *b)
 
 void rv_compiled_report(struct rv_hart *h)
 {
-    static const char *const names[] = {"unknown", "step", "poll", "trap", "system"};
+    static const char *const names[RV_LEFT_KINDS] = {"unknown", "step", "poll", "trap", "system"};
     struct exit_count *exits = h->compiled ? h->compiled->exits : NULL;
 
     if (!exits)
         return;
+    TRACE(h->host, jit, "hart=%u retired=%llu compiled=%llu", (unsigned)h->mhartid,
+          (unsigned long long)rv_instret(h), (unsigned long long)h->compiled->retired);
+    for (unsigned n = 0; n < RV_LEFT_KINDS; n++)
+        TRACE(h->host, jit, "hart=%u left=%s count=%llu", (unsigned)h->mhartid, names[n],
+              (unsigned long long)h->compiled->left[n]);
     qsort(exits, EXIT_COUNTS, sizeof *exits, by_count);
     for (unsigned n = 0; n < 64 && exits[n].count; n++)
         TRACE(h->host, jit, "hart=%u left=%s pc=%#llx count=%llu", (unsigned)h->mhartid,

@@ -169,7 +169,8 @@ static enum rv_fast_exit run_compiled(struct rv_hart *h, const void *entry)
     case RV_LEFT_STEP: return RV_FAST_STEP;
     case RV_LEFT_TRAP: return RV_FAST_TRAP;
     case RV_LEFT_SYSTEM: return RV_FAST_SYSTEM;
-    case RV_LEFT_POLL: break;
+    case RV_LEFT_POLL:
+    case RV_LEFT_KINDS: break;
     }
     return RV_FAST_POLL;
 }

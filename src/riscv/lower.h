@@ -33,6 +33,7 @@ enum rv_left {
     RV_LEFT_POLL,    /* budget used up or a request bit seen */
     RV_LEFT_TRAP,    /* a trap is recorded */
     RV_LEFT_SYSTEM,  /* interrupts, mode or mappings may have changed */
+    RV_LEFT_KINDS
 };
 #define RV_LEFT_KIND(reason)  ((enum rv_left)((reason)&0xff))
 #define RV_LEFT_COUNT(reason) ((int64_t)((reason) >> 8)) /* retired, not yet in h->budget */
