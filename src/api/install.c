@@ -82,7 +82,7 @@ static cosm_status set_machine(struct installation *i, struct cosm_error *err)
         const char *key, *value;
     } settings[] = {
         {"kernel", job->kernel}, {"initrd", job->initrd}, {"append", job->append},
-        {"disk", job->disk},     {"memory", memory},
+        {"disk", job->disk},     {"memory", memory},      {"net", "none"},
     };
     cosm_status status = cosm_machine_new(&i->machine, err);
 

@@ -224,9 +224,12 @@ static void drop_older(struct catalog *catalog)
 static cosm_status sort_names(struct catalog *catalog, struct cosm_error *err)
 {
     size_t bytes = catalog->name_count * sizeof(struct keyed);
-    struct keyed *keyed = bytes ? mem_new(catalog->host, bytes) : NULL;
+    struct keyed *keyed;
 
-    if (bytes && !keyed)
+    if (!bytes)
+        return COSM_OK;
+    keyed = mem_new(catalog->host, bytes);
+    if (!keyed)
         return cosm_fail(err, COSM_NO_MEMORY, "no memory for the list of packages");
     for (size_t i = 0; i < catalog->name_count; i++) {
         const struct catalog_name *name = &catalog->names[i];
@@ -234,8 +237,7 @@ static cosm_status sort_names(struct catalog *catalog, struct cosm_error *err)
         keyed[i] = (struct keyed){catalog_text(catalog, name->name),
                                   catalog_text(catalog, name->version), *name};
     }
-    if (catalog->name_count)
-        qsort(keyed, catalog->name_count, sizeof *keyed, by_name);
+    qsort(keyed, catalog->name_count, sizeof *keyed, by_name);
     for (size_t i = 0; i < catalog->name_count; i++)
         catalog->names[i] = keyed[i].entry;
     mem_free(catalog->host, keyed, bytes);

@@ -353,7 +353,7 @@ struct lookup {
 static cosm_status follow(struct ext4_reader *reader, struct lookup *lookup,
                           const struct file *link, struct cosm_error *err)
 {
-    char target[PATH_BYTES];
+    char target[PATH_BYTES] = "";
     size_t size, left = strlen(lookup->left);
     cosm_status status = read_target(reader, link, target, err);
 

@@ -260,8 +260,8 @@ static cosm_status place(struct tree *tree, const char *path,
                          struct cosm_error *err)
 {
     struct walk walk = {tree, true, attributes->mtime_s, 0, err};
-    char name[TREE_NAME + 1];
-    uint32_t folder, old;
+    char name[TREE_NAME + 1] = "";
+    uint32_t folder = 0, old;
     cosm_status status = split(&walk, path, &folder, name);
 
     if (status)
@@ -306,8 +306,8 @@ cosm_status tree_add(struct tree *tree, const char *path, const struct tree_attr
 uint32_t tree_find(struct tree *tree, const char *path)
 {
     struct walk walk = {.tree = tree};
-    char name[TREE_NAME + 1];
-    uint32_t folder;
+    char name[TREE_NAME + 1] = "";
+    uint32_t folder = 0;
 
     if (split(&walk, path, &folder, name))
         return TREE_NONE;
@@ -316,7 +316,7 @@ uint32_t tree_find(struct tree *tree, const char *path)
 
 cosm_status tree_link(struct tree *tree, const char *path, const char *to, struct cosm_error *err)
 {
-    uint32_t target = tree_find(tree, to), node;
+    uint32_t target = tree_find(tree, to), node = TREE_NONE;
     struct tree_attributes attributes;
     cosm_status status;
 
