@@ -634,6 +634,43 @@ static cosm_status place(struct ra_memory *ra, ra_piece piece)
     return COSM_OK;
 }
 
+/* Can it save a move by a register that is free right now? */
+static bool has_hint(struct ra_memory *ra, ra_piece piece)
+{
+    const struct ra_interval *it = piece_at(ra, piece);
+    uint32_t free = ra->registers->allocatable.mask[it->class] & ~ra->active_mask[it->class];
+
+    return free & (hints(ra, it) | param_hints(ra, it));
+}
+
+/* All that begin here: first those with a register in mind, or others would take it. */
+static cosm_status place_all(struct ra_memory *ra)
+{
+    cosm_status status = COSM_OK;
+    ra_piece others = 0;
+    bool is_lone = !piece_at(ra, ra->queue.at[ra->now])->link;
+
+    while (ra->queue.at[ra->now] && status == COSM_OK && !ra->is_broken) {
+        ra_piece piece = ra->queue.at[ra->now];
+        struct ra_interval *it = piece_at(ra, piece);
+
+        ra->queue.at[ra->now] = it->link;
+        if (is_lone || has_hint(ra, piece)) {
+            status = place(ra, piece);
+        } else {
+            it->link = others;
+            others = piece;
+        }
+    }
+    while (others && status == COSM_OK && !ra->is_broken) {
+        ra_piece piece = others;
+
+        others = piece_at(ra, piece)->link;
+        status = place(ra, piece);
+    }
+    return status;
+}
+
 cosm_status ra_scan(struct ra_memory *ra)
 {
     uint32_t positions = ra->mir->insn_count * RA_INSN + 1;
@@ -656,12 +693,7 @@ cosm_status ra_scan(struct ra_memory *ra)
         if (!ra->queue.at[ra->now])
             continue;
         advance_all(ra);
-        while (ra->queue.at[ra->now] && status == COSM_OK && !ra->is_broken) {
-            ra_piece piece = ra->queue.at[ra->now];
-
-            ra->queue.at[ra->now] = piece_at(ra, piece)->link;
-            status = place(ra, piece);
-        }
+        status = place_all(ra);
         if (status != COSM_OK || ra->is_broken)
             return status;
     }
