@@ -153,3 +153,33 @@ cosm_status device_thaw(struct device *device, const uint8_t *from, struct cosm_
     return cosm_fail(err, COSM_BAD_IMAGE, "%s: its saved state is not one it can have",
                      class->name);
 }
+
+size_t device_keep(struct device *device, uint8_t *to)
+{
+    size_t bytes;
+
+    if (!device->class->keep)
+        return 0;
+    pthread_mutex_lock(&device->env.bus->lock);
+    bytes = device->class->keep(device->state, to);
+    pthread_mutex_unlock(&device->env.bus->lock);
+    return bytes;
+}
+
+cosm_status device_put_back(struct device *device, const uint8_t *from, size_t bytes,
+                            struct cosm_error *err)
+{
+    const struct device_class *class = device->class;
+    bool is_legal = bytes == 0;
+
+    pthread_mutex_lock(&device->env.bus->lock);
+    if (class->put_back)
+        is_legal = class->put_back(device->state, from, bytes);
+    if (!is_legal && class->reset)
+        class->reset(device->state);
+    pthread_mutex_unlock(&device->env.bus->lock);
+    if (is_legal)
+        return COSM_OK;
+    return cosm_fail(err, COSM_BAD_IMAGE, "%s: its saved state is not one it can have",
+                     class->name);
+}

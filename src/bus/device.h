@@ -95,6 +95,11 @@ struct device_class {
      * from a file and are hostile); else drives the interrupt line as they say. NULL:
      * anything goes. */
     bool (*thawed)(void *state);
+    /* State beside the fields whose size is not fixed. `keep` returns how many bytes it is, and
+     * writes them when `to` is not NULL; put_back takes them after `thawed`, false when they
+     * cannot be such state. NULL: there is none. */
+    size_t (*keep)(void *state, uint8_t *to);
+    bool (*put_back)(void *state, const uint8_t *from, size_t bytes);
     void (*fini)(void *state);
 };
 
@@ -125,5 +130,11 @@ void device_describe(struct device *device, struct fdt *fdt);
  * reset, when the bytes are no state of this device. */
 void device_freeze(struct device *device, uint8_t *to);
 cosm_status device_thaw(struct device *device, const uint8_t *from, struct cosm_error *err);
+
+/* The same for what is beside the fields, after those: device_keep returns its bytes. The
+ * harts are stopped in between. */
+size_t device_keep(struct device *device, uint8_t *to);
+cosm_status device_put_back(struct device *device, const uint8_t *from, size_t bytes,
+                            struct cosm_error *err);
 
 #endif

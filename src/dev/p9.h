@@ -38,6 +38,13 @@ void p9_close(struct p9 *p9); /* NULL: no-op */
 /* Ends the session: forgets all fids. */
 void p9_reset(struct p9 *p9);
 
+/* The session, out and in: its fids by their paths, and how they were open. p9_keep returns its
+ * bytes, and writes them when `to` is not NULL. p9_put_back begins anew and finds the files
+ * again; one that is not there gives errors. False: no session can be so (the bytes are
+ * hostile). Locks are not kept: nobody has them meanwhile. */
+size_t p9_keep(const struct p9 *p9, uint8_t *to);
+bool p9_put_back(struct p9 *p9, const uint8_t *from, size_t bytes);
+
 /* Does one request. Returns the bytes of the reply, at most `room`; 0 when not even an
  * error can be told. */
 size_t p9_serve(struct p9 *p9, const uint8_t *request, size_t bytes, uint8_t *reply, size_t room);

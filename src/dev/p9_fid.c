@@ -170,6 +170,20 @@ void p9_fid_drop(struct p9 *p9, struct p9_fid *fid)
     MEM_FREE(p9->host, fid);
 }
 
+int p9_fid_recall(struct p9 *p9, uint32_t number, const char *path, uint64_t dev, uint64_t ino)
+{
+    struct p9_fid *fid = new_fid(p9, number);
+    int error = fid ? set_path(p9, fid, path) : -ENOMEM;
+
+    if (error && fid)
+        p9_fid_drop(p9, fid);
+    if (error)
+        return error;
+    fid->dev = dev;
+    fid->ino = ino;
+    return 0;
+}
+
 /* The path first: it may fail, and then an old fid must be as it was. */
 static int change_fid(struct p9 *p9, struct p9_fid *fid, int fd, const char *path)
 {

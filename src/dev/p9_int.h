@@ -3,7 +3,8 @@
  *   p9.c       sessions; requests taken apart, replies put together
  *   p9_fid.c   fids and their descriptors
  *   p9_file.c  requests about one file: open, read, write, attributes, locks
- *   p9_name.c  requests about names: walk, create, rename, remove */
+ *   p9_name.c  requests about names: walk, create, rename, remove
+ *   p9_keep.c  the session of a machine that is frozen */
 #ifndef DEV_P9_INT_H
 #define DEV_P9_INT_H
 
@@ -86,6 +87,8 @@ void p9_put_qid(struct p9_reply *reply, const struct p9 *p9, const struct stat *
 struct p9_fid *p9_fid_find(const struct p9 *p9, uint32_t number);
 /* Makes it, or gives one that is there another file. Owns `fd` (O_PATH), also on failure. */
 int p9_fid_set(struct p9 *p9, uint32_t number, int fd, const char *path);
+/* A new fid without a descriptor, of a file that will be found by its path. */
+int p9_fid_recall(struct p9 *p9, uint32_t number, const char *path, uint64_t dev, uint64_t ino);
 void p9_fid_drop(struct p9 *p9, struct p9_fid *fid);
 /* Its descriptor, found again if it was given back: -ESTALE when another file is there. */
 int p9_fid_fd(struct p9 *p9, struct p9_fid *fid);

@@ -49,7 +49,7 @@ static const struct field share_fields[] = {
     VIRTIO_FIELDS(struct share),
     HOST_ONLY(struct share, tag, "an option"),
     HOST_ONLY(struct share, tag_bytes, "an option"),
-    HOST_ONLY(struct share, server, "a freeze waits until it is idle; fids are the host's files"),
+    HOST_ONLY(struct share, server, "a freeze waits until it is idle; its session is kept"),
     FIELDS_END,
 };
 
@@ -167,6 +167,17 @@ static void share_drain(void *state)
 
     while (share->server.has_work || share->server.has_lost_session)
         os_cond_wait(&share->server.idle, &share->virtio.device->env.bus->lock, UINT64_MAX);
+}
+
+static size_t share_keep(void *state, uint8_t *to)
+{
+    return p9_keep(((struct share *)state)->server.p9, to);
+}
+
+static bool share_put_back(void *state, const uint8_t *from, size_t bytes)
+{
+    share_drain(state); /* a session that was lost must not end this one */
+    return p9_put_back(((struct share *)state)->server.p9, from, bytes);
 }
 
 static void read_config(struct virtio *virtio, uint8_t *config)
@@ -287,5 +298,7 @@ const struct device_class class_virtio_9p = {
     .alarm = virtio_alarm,
     .drain = share_drain,
     .thawed = virtio_thawed,
+    .keep = share_keep,
+    .put_back = share_put_back,
     .fini = share_fini,
 };

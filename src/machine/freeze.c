@@ -273,6 +273,9 @@ static void put_devices(struct writer *w, struct machine *machine)
         to = put_room(w, fields_bytes(device->class->fields));
         if (to)
             device_freeze(device, to);
+        to = put_room(w, device_keep(device, NULL));
+        if (to)
+            device_keep(device, to);
         end(w);
     }
 }
@@ -498,6 +501,8 @@ static cosm_status get_device(struct reader *r, struct device *device, struct co
 {
     const uint8_t *name = take(r, NAME_BYTES);
     const uint8_t *from = take(r, fields_bytes(device->class->fields));
+    size_t beside = (size_t)(r->end - r->at);
+    const uint8_t *kept = take(r, beside);
     cosm_status status = leave(r, device->class->name, err);
 
     if (status != COSM_OK)
@@ -506,7 +511,8 @@ static cosm_status get_device(struct reader *r, struct device *device, struct co
         return cosm_fail(err, COSM_BAD_ARG,
                          "saved state: its devices are not those of this machine, which has a %s",
                          device->class->name);
-    return device_thaw(device, from, err);
+    status = device_thaw(device, from, err);
+    return status == COSM_OK ? device_put_back(device, kept, beside, err) : status;
 }
 
 /* In the board's order: the interrupt controllers, then those who drive their lines. */

@@ -1,9 +1,10 @@
-/* covers: p9.c p9_fid.c p9_file.c p9_name.c */
+/* covers: p9.c p9_fid.c p9_file.c p9_keep.c p9_name.c */
 /*
  * The 9P server with a client that knows the protocol and breaks it. The first byte chooses
  * how the folder is shared (1: read-only, 2: without openat2, 4: few descriptors); then
  * steps: the number of a request, and its operands as the table of requests wants them, or
- * bytes that are none. What lies beside the folder must stay as it is. */
+ * bytes that are none, or (REFREEZE) a session that is kept, changed and put back. What lies beside
+ * the folder must stay as it is. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "input.h"
 
 #define STEPS_MAX 200
+#define REFREEZE  200
 #define SECRET    "outside"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -196,20 +198,6 @@ static void send(struct input *input, uint8_t type, size_t used)
         abort();
 }
 
-static void step(struct input *input)
-{
-    uint8_t type = (uint8_t)take(input, 1);
-    const char *kinds = type < 128 ? operands[type] : NULL;
-    size_t used = P9_HEADER;
-
-    if (kinds)
-        for (; *kinds; kinds++)
-            used = put_operand(used, input, *kinds);
-    else if (type >= 0xf0)
-        used += take_bytes(input, request + P9_HEADER, take(input, 1));
-    send(input, type >= 0xf0 ? (uint8_t)take(input, 1) : type, used);
-}
-
 /* A session, with fid 0 at the root. */
 static void start(void)
 {
@@ -220,6 +208,42 @@ static void start(void)
 
     p9_serve(p9, version, sizeof version, reply, sizeof reply);
     p9_serve(p9, attach, sizeof attach, reply, sizeof reply);
+}
+
+static void refreeze(struct input *input)
+{
+    static uint8_t kept[1 << 16];
+    size_t bytes = p9_keep(p9, NULL);
+    unsigned changes = (unsigned)take(input, 1) % 4;
+
+    if (bytes > sizeof kept)
+        return;
+    p9_keep(p9, kept);
+    for (unsigned i = 0; i < changes; i++) {
+        size_t at = take(input, 2) % bytes;
+
+        kept[at] = (uint8_t)take(input, 1);
+    }
+    if (!p9_put_back(p9, kept, bytes - take(input, 1) / 250))
+        start();
+}
+
+static void step(struct input *input)
+{
+    uint8_t type = (uint8_t)take(input, 1);
+    const char *kinds = type < 128 ? operands[type] : NULL;
+    size_t used = P9_HEADER;
+
+    if (type == REFREEZE) {
+        refreeze(input);
+        return;
+    }
+    if (kinds)
+        for (; *kinds; kinds++)
+            used = put_operand(used, input, *kinds);
+    else if (type >= 0xf0)
+        used += take_bytes(input, request + P9_HEADER, take(input, 1));
+    send(input, type >= 0xf0 ? (uint8_t)take(input, 1) : type, used);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

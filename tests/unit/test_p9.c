@@ -633,6 +633,68 @@ TEST(what_cannot_be_shared_is_told)
     remove_tree();
 }
 
+/* -- freeze and thaw -- */
+
+TEST(a_session_goes_on_in_another_server)
+{
+    static uint8_t kept[4096];
+    size_t bytes;
+
+    open_share(t);
+    walk(t, 1, "file", NULL);
+    CHECK_CALL(T_LOPEN, "44", N(1), N(O_RDWR | O_APPEND));
+    walk(t, 2, "a", "b");
+    CHECK_CALL(T_LOPEN, "44", N(2), N(O_RDONLY | 0200000));
+    walk(t, 3, "a", NULL);
+    write_file(in, "gone", "");
+    walk(t, 4, "gone", NULL);
+    CHECK_CALL(T_LOPEN, "44", N(4), N(O_RDONLY));
+    unlinkat(in, "gone", 0);
+    bytes = p9_keep(p9, NULL);
+    CHECK(bytes <= sizeof kept && p9_keep(p9, kept) == bytes);
+    p9_close(p9);
+    CHECK_U64(p9_open(&p9, &host, shared, false, NULL), COSM_OK);
+    client.ctx = p9;
+    CHECK(p9_put_back(p9, kept, bytes));
+    CHECK_CALL(T_WRITE, "48d", N(1), N(0), "!", N(1));
+    CHECK_CALL(T_READ, "484", N(1), N(0), N(100));
+    CHECK(memcmp(p9_body(&client, 4), "hello!", 6) == 0);
+    CHECK_CALL(T_READDIR, "484", N(2), N(0), N(1000));
+    CHECK_U64(p9_walk(&client, 3, 9, "b", "file", NULL), 0);
+    CHECK_FAILS(ESTALE, T_READ, "484", N(4), N(0), N(1));
+    CHECK_CALL(T_CLUNK, "4", N(4));
+    /* Hostile: cut, long, or changed anywhere; nothing outside is opened. */
+    for (size_t cut = 0; cut < bytes; cut++)
+        CHECK(!p9_put_back(p9, kept, cut));
+    CHECK(!p9_put_back(p9, kept, bytes + 1));
+    for (size_t at = 0; at < bytes; at++) {
+        kept[at] ^= 0x55;
+        p9_put_back(p9, kept, bytes);
+        CHECK(p9->fids <= 5);
+        kept[at] ^= 0x55;
+    }
+    close_share();
+}
+
+TEST(no_kept_path_leads_out)
+{
+    static const char *const paths[] = {"..", "a/../..", "/etc", "a//b",
+                                        "a/", ".",       "./a",  "to_out/x"};
+
+    open_share(t);
+    for (unsigned i = 0; i < ARRAY_LEN(paths); i++) {
+        uint8_t kept[128] = {0, 0, 8, 0, 1};
+        size_t length = strlen(paths[i]);
+
+        store_le32(kept + 8, 7);
+        store_le16(kept + 32, (uint16_t)length);
+        memcpy(kept + 34, paths[i], length);
+        CHECK_U64(p9_put_back(p9, kept, 34 + length), i == ARRAY_LEN(paths) - 1);
+    }
+    CHECK_FAILS(ESTALE, T_GETATTR, "48", N(7), N(0x7ff)); /* through a symlink */
+    close_share();
+}
+
 /* -- torture: the host swaps folders and symlinks while the client walks -- */
 
 struct torture {
@@ -785,6 +847,8 @@ static struct test tests[] = {
     RUN(a_flood_of_fids_has_an_end),
     RUN(a_folder_that_disappears_gives_errors),
     RUN(what_cannot_be_shared_is_told),
+    RUN(a_session_goes_on_in_another_server),
+    RUN(no_kept_path_leads_out),
     RUN(swaps_meanwhile_lead_nowhere_else),
     RUN(a_session_survives_every_failure_of_the_host),
 };
