@@ -25,6 +25,8 @@ static ir_ref single_argument(const struct ir *ir, ir_block block, unsigned i, i
         ir_ref end = ir_terminator(ir, info->preds[p]);
         unsigned count = ir_targets(ir, end, NULL, 0);
 
+        if (p && info->preds[p] == info->preds[p - 1])
+            continue; /* seen: all its edges were */
         for (unsigned t = 0; t < count; t++) {
             ir_args target = ir_target_at(ir, end, t);
             ir_ref arg =

@@ -1,5 +1,5 @@
-/* covers: analyze.c build.c cse.c dce.c edges.c eval.c fold.c gcm.c number.c opt.c order.c parse.c
- * print.c schedule.c vars.c verify.c */
+/* covers: build.c cse.c dce.c eval.c fold.c forward.c gcm.c homes.c order.c parse.c vars.c verify.c
+ */
 /*
  * The compiler's IR. The first byte says what the rest is:
  *
