@@ -1,5 +1,4 @@
-/* covers: build.c cse.c dce.c eval.c fold.c forward.c gcm.c homes.c order.c parse.c vars.c verify.c
- */
+/* covers: build.c cse.c dce.c eval.c fold.c gcm.c homes.c order.c parse.c vars.c verify.c */
 /*
  * The compiler's IR. The first byte says what the rest is:
  *
