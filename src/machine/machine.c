@@ -463,6 +463,7 @@ cosm_status machine_open(struct machine **out, struct host *host,
     machine->console.filled = console_filled;
     machine->console.ctx = machine;
     boot_start(machine);
+    board_pause(machine, true); /* run_once lets it go; a thaw may come before that */
     *out = machine;
     return COSM_OK;
 }

@@ -94,7 +94,9 @@ class Tap:
 def enter_namespace():
     """A network that is ours alone, with a name server at 127.0.0.1. False: not allowed."""
     if "COSM_NET_PRIVATE" not in os.environ:
-        can = subprocess.run(["unshare", "-rnm", "true"], capture_output=True, check=False)
+        # What is ours outside may be out of reach inside: it depends on the file system.
+        can = subprocess.run(["unshare", "-rnm", "cat", *sys.argv[:2]], capture_output=True,
+                             check=False)
         if can.returncode:
             return False
         os.environ["COSM_NET_PRIVATE"] = "1"

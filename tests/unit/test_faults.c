@@ -272,7 +272,7 @@ static cosm_status machine_attempt(struct host *host, void *ctx, struct cosm_err
 
 TEST(a_machine_survives_every_failure)
 {
-    char folder[] = "/tmp/cosm-faults-XXXXXX", kernel[64], disk[64];
+    char folder[] = "/tmp/cosm-faults-XXXXXX", kernel[64], disk[64], pcap[64];
     struct machine_config config = {.ram_bytes = 2 << 20,
                                     .harts = 2,
                                     .console_in = -1,
@@ -287,6 +287,15 @@ TEST(a_machine_survives_every_failure)
     CHECK(write_guest(kernel));
     CHECK(write_guest(disk) && truncate(disk, 4096) == 0);
     fault_loop(t, "machine, host's clock", machine_attempt, &config);
+    if (machine_has_net()) {
+        snprintf(pcap, sizeof pcap, "%s/pcap", folder);
+        config.net = MACHINE_NET_USER;
+        config.pcap = pcap;
+        fault_loop(t, "machine with a network", machine_attempt, &config);
+        config.net = MACHINE_NET_NONE;
+        config.pcap = NULL;
+        unlink(pcap);
+    }
     config.clock = MACHINE_CLOCK_INSN;
     config.console = MACHINE_CONSOLE_VIRTIO;
     fault_loop(t, "machine, counted clock", machine_attempt, &config);
