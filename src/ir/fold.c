@@ -103,11 +103,11 @@ static unsigned zero_from(const struct ir *ir, ir_ref ref, unsigned depth)
     case IR_popcount: return 7;
     case IR_f64_class:
     case IR_f32_class: return 10;
+    case IR_shr32: return ir_is_const(ir, n->b, &k) ? 32 - (unsigned)(k & 31) : 32;
     case IR_add32:
     case IR_sub32:
     case IR_mul32:
     case IR_shl32:
-    case IR_shr32:
     case IR_sar32:
     case IR_rol32:
     case IR_ror32:
@@ -404,6 +404,10 @@ static ir_ref fold_xor(struct ir *ir, struct operands o)
 
     if (o.a == o.b)
         return ir_const(ir, 0);
+    if (has_const(ir, o.a, IR_and, &k) && operand_a(ir, o.a) == o.b)
+        return ir_and(ir, o.b, ir_const(ir, ~k));
+    if (has_const(ir, o.b, IR_and, &k) && operand_a(ir, o.b) == o.a)
+        return ir_and(ir, o.a, ir_const(ir, ~k));
     if (!o.is_const_b)
         return 0;
     if (o.kb == 0)
@@ -556,11 +560,17 @@ static ir_ref fold_half(struct ir *ir, enum ir_op op, struct operands o)
 static ir_ref fold_sext(struct ir *ir, enum ir_op op, struct operands o, unsigned bits)
 {
     ir_ref a;
+    uint64_t k;
 
     if (signs(ir, o.a) <= bits)
         return o.a;
     a = low_bits(ir, o.a, bits);
-    return a != o.a ? ir_op(ir, op, a, 0, 0) : 0;
+    if (a != o.a)
+        return ir_op(ir, op, a, 0, 0);
+    /* sraiw of what is sign-extended already: one shift */
+    if (bits == 32 && has_const(ir, a, IR_sar32, &k) && signs(ir, operand_a(ir, a)) <= 32)
+        return ir_sar(ir, operand_a(ir, a), ir_const(ir, k));
+    return 0;
 }
 
 static ir_ref fold_zext32(struct ir *ir, ir_ref a)
