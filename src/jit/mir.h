@@ -52,6 +52,7 @@ struct mir_insn {
     uint32_t first;     /* operands: mir->operands[first ..) */
     uint16_t count;     /* of them, uses of the exit included */
     uint16_t exit_uses; /* the last so many of them are the exit's, in its order */
+    bool commutes;      /* the use that its SAME def names, and the next, may change places */
     uint32_t exit;      /* number of the IR's exit, 0: none */
     uint32_t clobbers;  /* index in mir->clobbers (register masks a class), 0: none */
     int64_t imm;
@@ -164,9 +165,10 @@ struct mir_registers {
 
 enum mir_effort { MIR_QUICK, MIR_FULL };
 
-/* Linear scan over SSA live ranges with holes; splits, spills by loop depth, rematerializes
- * constants. UNSUPPORTED when more than slots_max slots are needed (the region is then
- * interpreted), NO_MEMORY. `seed` not 0: random choices among legal ones (stress). */
+/* Exchanges vregs where instructions commute. Linear scan over SSA live ranges with holes; splits,
+ * spills by loop depth, rematerializes constants. UNSUPPORTED when more than slots_max slots are
+ * needed (the region is then interpreted), NO_MEMORY. `seed` not 0: random choices among legal ones
+ * (stress). */
 cosm_status mir_allocate(struct mir *mir, const struct mir_registers *registers,
                          enum mir_effort effort, uint64_t seed, struct mir_allocation *out,
                          struct cosm_error *err);

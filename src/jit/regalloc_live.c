@@ -341,14 +341,45 @@ static cosm_status walk_def(struct ra_memory *ra, const struct mir_operand *op, 
     return COSM_OK;
 }
 
+/* Before the uses of an instruction are looked at: is `v` needed after it? */
+static bool is_live_after(const struct ra_memory *ra, vreg v, uint32_t block)
+{
+    uint32_t first = ra->pieces.at[v].first;
+
+    return first && ra->ranges.at[first].from <= ra_block_start(ra->mir, block);
+}
+
+/* A SAME def costs no move if its source ends here. */
+static void exchange(struct ra_memory *ra, struct mir_operand *ops, uint32_t plain, uint32_t block)
+{
+    for (uint32_t k = 0; k < plain; k++) {
+        struct mir_operand *a, *b;
+        vreg first;
+
+        if (ops[k].role != MIR_DEF || ops[k].want != MIR_SAME || ops[k].fixed + 1u >= plain)
+            continue;
+        a = &ops[ops[k].fixed];
+        b = a + 1;
+        first = a->reg;
+        if (ra->mir->vreg_is_const[a->reg] || ra->mir->vreg_is_const[b->reg] ||
+            !is_live_after(ra, a->reg, block) || is_live_after(ra, b->reg, block))
+            return;
+        a->reg = b->reg;
+        b->reg = first;
+        return;
+    }
+}
+
 static cosm_status walk_insn(struct ra_memory *ra, uint32_t block, uint32_t i)
 {
     const struct mir *mir = ra->mir;
     const struct mir_insn *insn = &mir->insns[i];
-    const struct mir_operand *ops = &mir->operands[insn->first];
+    struct mir_operand *ops = &mir->operands[insn->first];
     uint32_t plain = (uint32_t)insn->count - insn->exit_uses;
     uint64_t sources = ra_same_sources(mir, insn);
 
+    if (insn->commutes)
+        exchange(ra, ops, plain, block);
     for (uint32_t k = 0; k < plain; k++) {
         cosm_status status;
 

@@ -200,6 +200,10 @@ static inline bool random_same(struct mir_random *r, struct random_insn *x, stru
             random_below(&r->seed, 2)) {
             op->want = MIR_SAME;
             op->fixed = (uint8_t)k;
+            insn->commutes = k + 1 < insn->count && use[1].role == MIR_USE &&
+                             use[1].want <= MIR_ANY && !use[1].is_late &&
+                             x->mir->vreg_class[use[1].reg] == x->mir->vreg_class[use->reg] &&
+                             random_below(&r->seed, 2);
             for (unsigned j = 0; j < insn->count; j++)
                 if (j != k && x->mir->operands[insn->first + j].want == MIR_SAME &&
                     x->mir->operands[insn->first + j].fixed == k)

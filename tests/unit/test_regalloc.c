@@ -324,6 +324,37 @@ TEST(what_a_loop_does_not_use_is_spilled_outside)
     rig_free(rig);
 }
 
+TEST(an_instruction_that_commutes_overwrites_what_ends)
+{
+    struct rig *rig = rig_new();
+    struct mir *mir = &rig->mir;
+    struct cosm_error err = {.text = ""};
+    vreg a, b, sum;
+
+    mir_begin_block(mir);
+    a = mir_vreg(mir, MIR_GPR);
+    b = mir_vreg(mir, MIR_GPR);
+    sum = mir_vreg(mir, MIR_GPR);
+    mir_add(mir, 5);
+    def(mir, a, MIR_REG, 0);
+    mir_add(mir, 5);
+    def(mir, b, MIR_REG, 0);
+    mir_add(mir, 7)->commutes = true;
+    def(mir, sum, MIR_SAME, 1);
+    use(mir, a, MIR_REG, 0);
+    use(mir, b, MIR_ANY, 0);
+    mir_add(mir, 4);
+    use(mir, a, MIR_REG, 0);
+    use(mir, sum, MIR_REG, 0);
+    mir_seal(mir);
+    CHECK_U64(mir_allocate(mir, &eight, MIR_FULL, 0, &rig->where, &err), COSM_OK);
+    CHECK_U64(mir_check(mir, &rig->where, &eight, &err), COSM_OK);
+    CHECK_U64(rig->where.move_count, 0);
+    CHECK_U64(mir->operands[mir->insns[2].first + 1].reg, b);
+    CHECK_U64(mir->operands[mir->insns[2].first + 2].reg, a);
+    rig_free(rig);
+}
+
 TEST(exit_values_cost_no_register)
 {
     struct rig *rig = rig_new();
@@ -433,6 +464,7 @@ TEST(allocation_survives_every_failure)
 
 TESTS("regalloc", RUN(a_loop_whose_variables_fit_has_no_moves),
       RUN(what_a_loop_does_not_use_is_spilled_outside), RUN(exit_values_cost_no_register),
+      RUN(an_instruction_that_commutes_overwrites_what_ends),
       RUN(a_use_without_a_definition_is_an_error), RUN(too_many_slots_are_refused),
       RUN(edges_that_do_not_fit_break_the_builder), RUN(random_programs_are_allocated_right),
       RUN(the_checker_finds_every_mistake_that_shows), RUN(allocation_survives_every_failure))

@@ -248,6 +248,7 @@ static void two_operands(struct sel *s, ir_ref ref, uint16_t rm_row, uint16_t mi
     sel_def_same(s, sel_value(s, ref), sel_value(s, left));
     sel_operand(s, sel_value(s, right), MIR_USE, sel_op(s, right) == IR_const ? MIR_REG : MIR_ANY,
                 0, false);
+    s->insn->commutes = is_commutative;
 }
 
 static void put_lea(struct sel *s, ir_ref ref, const struct sel_address *address, uint8_t size)
