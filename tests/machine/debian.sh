@@ -44,7 +44,7 @@ start() {
     rm -f "$dir/in"
     mkfifo "$dir/in"
     : >"$dir/out"
-    "$cosm" run debian --timeout 30m "$@" <"$dir/in" >"$dir/out" 2>&1 &
+    "$cosm" run debian --timeout 60m "$@" <"$dir/in" >>"$dir/out" 2>&1 &
     guest=$!
     exec 3>"$dir/in"
     number=0
@@ -133,10 +133,10 @@ second_run() {
     result $? 'power off is success'
 }
 
-# The machine restarts inside cosm.
+# The machine restarts inside cosm. `exec`, or the old shell would show its prompt once more.
 reboot_inside() {
     : >"$dir/out"
-    echo reboot >&3
+    echo exec reboot >&3
     await 'debian login: ' && echo root >&3 && await 'root@debian:~# ' && inside 'dpkg -s cosm-test | grep -q "install ok"'
     result $? 'a reboot comes back, with what was installed'
 }
