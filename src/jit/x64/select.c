@@ -323,6 +323,13 @@ static const struct access *access_of(struct sel *s, unsigned width)
     return &accesses[IR_U64];
 }
 
+/* No table tells yet which instruction may fault on the host and where its exit is: such a
+ * region is not compiled. */
+static void refuse_faults(struct sel *s, uint32_t exit)
+{
+    s->mir->is_broken |= exit != 0;
+}
+
 static void select_load(struct sel *s, ir_ref ref)
 {
     const struct ir_node *node = sel_node(s, ref);
@@ -334,7 +341,7 @@ static void select_load(struct sel *s, ir_ref ref)
     sel_def(s, ref);
     sel_mem(s, &address);
     if (node->op == IR_load)
-        sel_exit(s, node->c, true);
+        refuse_faults(s, node->c);
 }
 
 static void select_store(struct sel *s, ir_ref ref)
@@ -362,7 +369,7 @@ static void select_store(struct sel *s, ir_ref ref)
     }
     sel_mem(s, &address);
     if (node->op == IR_store)
-        sel_exit(s, node->c, false);
+        refuse_faults(s, node->c);
 }
 
 static uint8_t bytes_of_width(unsigned width)
@@ -408,7 +415,7 @@ static void select_atomic(struct sel *s, ir_ref ref)
         sel_def_same(s, old, sel_value(s, node->b));
     }
     sel_mem(s, &address);
-    sel_exit(s, ir_exit_of(s->ir, ref), true);
+    refuse_faults(s, ir_exit_of(s->ir, ref));
     select_widening(s, ref, old, size);
     s->mir->is_broken |= s->mir->insn_count != first + 2 && !s->mir->is_broken;
 }
