@@ -63,47 +63,20 @@ static unsigned max(unsigned a, unsigned b)
     return a < b ? b : a;
 }
 
-#define LOOK_MAX 3 /* nodes deep */
-
-/* Bits from this one up are zero: 0..64. */
-static unsigned zero_from(const struct ir *ir, ir_ref ref, unsigned depth)
+/* Bits from this one up are zero, whatever the operands: 0..64. */
+static unsigned zero_from_op(const struct ir_node *n)
 {
-    const struct ir_node *n = node_of(ir, ir_resolve(ir, ref));
-    uint64_t k;
-
-    if (depth == 0)
-        return 64;
     switch (n->op) {
-    case IR_const: return length(n->a | (uint64_t)n->b << 32);
     case IR_get:
     case IR_load: return n->aux == IR_U8 ? 8 : n->aux == IR_U16 ? 16 : n->aux == IR_U32 ? 32 : 64;
     case IR_xchg:
     case IR_xadd:
     case IR_cas: return n->aux == IR_U64 ? 64 : 32;
-    case IR_zext8: return min(8, zero_from(ir, n->a, depth - 1));
-    case IR_zext16: return min(16, zero_from(ir, n->a, depth - 1));
-    case IR_zext32: return min(32, zero_from(ir, n->a, depth - 1));
-    case IR_and: return min(zero_from(ir, n->a, depth - 1), zero_from(ir, n->b, depth - 1));
-    case IR_or:
-    case IR_xor: return max(zero_from(ir, n->a, depth - 1), zero_from(ir, n->b, depth - 1));
-    case IR_shr:
-        if (!ir_is_const(ir, n->b, &k))
-            return zero_from(ir, n->a, depth - 1);
-        return zero_from(ir, n->a, depth - 1) -
-               min((unsigned)(k & 63), zero_from(ir, n->a, depth - 1));
-    case IR_shl:
-        if (!ir_is_const(ir, n->b, &k))
-            return 64;
-        return min(64, zero_from(ir, n->a, depth - 1) + (unsigned)(k & 63));
-    case IR_select: return max(zero_from(ir, n->b, depth - 1), zero_from(ir, n->c, depth - 1));
-    case IR_minu: return min(zero_from(ir, n->a, depth - 1), zero_from(ir, n->b, depth - 1));
-    case IR_maxu: return max(zero_from(ir, n->a, depth - 1), zero_from(ir, n->b, depth - 1));
     case IR_clz:
     case IR_ctz:
     case IR_popcount: return 7;
     case IR_f64_class:
     case IR_f32_class: return 10;
-    case IR_shr32: return ir_is_const(ir, n->b, &k) ? 32 - (unsigned)(k & 31) : 32;
     case IR_add32:
     case IR_sub32:
     case IR_mul32:
@@ -144,6 +117,40 @@ static unsigned zero_from(const struct ir *ir, ir_ref ref, unsigned depth)
     }
 }
 
+/* The same, operands considered. Looks at `depth` nodes, one behind the other. */
+static unsigned zero_from(const struct ir *ir, ir_ref ref, unsigned depth)
+{
+    const struct ir_node *n = node_of(ir, ir_resolve(ir, ref));
+    unsigned a;
+    uint64_t k;
+
+    if (depth == 0)
+        return 64;
+    switch (n->op) {
+    case IR_const: return length(n->a | (uint64_t)n->b << 32);
+    case IR_zext8: return min(8, zero_from(ir, n->a, depth - 1));
+    case IR_zext16: return min(16, zero_from(ir, n->a, depth - 1));
+    case IR_zext32: return min(32, zero_from(ir, n->a, depth - 1));
+    case IR_and:
+    case IR_minu: return min(zero_from(ir, n->a, depth - 1), zero_from(ir, n->b, depth - 1));
+    case IR_or:
+    case IR_xor:
+    case IR_maxu: return max(zero_from(ir, n->a, depth - 1), zero_from(ir, n->b, depth - 1));
+    case IR_select: return max(zero_from(ir, n->b, depth - 1), zero_from(ir, n->c, depth - 1));
+    case IR_shr:
+        a = zero_from(ir, n->a, depth - 1);
+        return ir_is_const(ir, n->b, &k) ? a - min((unsigned)(k & 63), a) : a;
+    case IR_shl:
+        if (!ir_is_const(ir, n->b, &k))
+            return 64;
+        return min(64, zero_from(ir, n->a, depth - 1) + (unsigned)(k & 63));
+    case IR_shr32: return ir_is_const(ir, n->b, &k) ? 32 - (unsigned)(k & 31) : 32;
+    default: return zero_from_op(n);
+    }
+}
+
+#define LOOK_MAX 3 /* nodes deep */
+
 static unsigned zeros(const struct ir *ir, ir_ref ref)
 {
     return zero_from(ir, ref, LOOK_MAX);
@@ -153,6 +160,7 @@ static unsigned zeros(const struct ir *ir, ir_ref ref)
 static unsigned sign_from(const struct ir *ir, ir_ref ref, unsigned depth)
 {
     const struct ir_node *n = node_of(ir, ir_resolve(ir, ref));
+    unsigned a;
     uint64_t k;
 
     if (depth == 0)
@@ -177,8 +185,8 @@ static unsigned sign_from(const struct ir *ir, ir_ref ref, unsigned depth)
         return min((unsigned)k, min(64, zero_from(ir, ref, depth) + 1));
     case IR_sar:
         k = ir_is_const(ir, n->b, &k) ? k & 63 : 0;
-        return max(1, sign_from(ir, n->a, depth - 1) -
-                          min((unsigned)k, sign_from(ir, n->a, depth - 1)));
+        a = sign_from(ir, n->a, depth - 1);
+        return a > k ? a - (unsigned)k : 1;
     case IR_select: return max(sign_from(ir, n->b, depth - 1), sign_from(ir, n->c, depth - 1));
     default: break;
     }
