@@ -269,6 +269,138 @@ TEST(every_pass_keeps_the_meaning)
     ir_free(ir);
 }
 
+/* ---- variables and their homes ---- */
+
+#define MANY 200 /* more than the rows have places for at first */
+
+static unsigned stale_count(const struct ir *ir, uint32_t exit)
+{
+    return ir->args[ir->exits[exit].stale];
+}
+
+/* Is the variable with this home stale at the exit? */
+static bool is_stale(const struct ir *ir, uint32_t exit, uint32_t home)
+{
+    ir_args list = ir->exits[exit].stale;
+
+    for (uint32_t i = 0; i < ir->args[list]; i++)
+        if ((ir->args[list + 1 + 2 * i] & 0xffffff) == home)
+            return true;
+    return false;
+}
+
+TEST(exits_list_what_differs_from_home)
+{
+    struct host host = {.alloc = NULL};
+    struct ir *ir = new_ir(t, &host);
+    unsigned x = ir_var_new(ir, IR_I64, IR_U64, 8, 0), y = ir_var_new(ir, IR_I64, IR_U64, 16, 0);
+    unsigned page = ir_var_new(ir, IR_I64, IR_U64, -1, 7);
+    struct cosm_error err = {.text = ""};
+    uint32_t clean, changed, restored, stored;
+    ir_ref was;
+
+    ir_block_start(ir, 1);
+    clean = ir_exit_here(ir, 0x1000, 0);
+    ir_guard(ir, ir_var_get(ir, y), true, clean);
+    was = ir_var_get(ir, x);
+    ir_var_set(ir, x, ir_add(ir, was, ir_const(ir, -16ull)));
+    ir_var_set(ir, page, ir_const(ir, 1));
+    changed = ir_exit_here(ir, 0x1004, 0);
+    ir_guard(ir, ir_var_get(ir, y), true, changed);
+    ir_var_set(ir, x, ir_add(ir, ir_var_get(ir, x), ir_const(ir, 16)));
+    restored = ir_exit_here(ir, 0x1008, 0);
+    ir_guard(ir, ir_var_get(ir, y), false, restored);
+    ir_leave_to(ir, ir_const(ir, 0x2000));
+    ir_finish(ir);
+    check_status(t, ir_verify(ir, &err), &err, 0);
+    CHECK_U64(stale_count(ir, clean), 0);
+    CHECK_U64(stale_count(ir, changed), 1);
+    CHECK(is_stale(ir, changed, 8));
+    CHECK_U64(stale_count(ir, restored), 0); /* as a function's stack pointer at its end */
+    /* Stored in the middle: at home, and a later value differs again. */
+    ir_clear(ir);
+    x = ir_var_new(ir, IR_I64, IR_U64, 8, 0);
+    ir_block_start(ir, 1);
+    ir_var_set(ir, x, ir_const(ir, 5));
+    ir_vars_store(ir);
+    stored = ir_exit_here(ir, 0x1000, 0);
+    ir_poll(ir, 100, stored);
+    ir_var_set(ir, x, ir_const(ir, 6));
+    changed = ir_exit_here(ir, 0x1004, 0);
+    ir_poll(ir, 100, changed);
+    ir_leave_to(ir, ir_const(ir, 0x2000));
+    ir_finish(ir);
+    CHECK_U64(stale_count(ir, stored), 0);
+    CHECK_U64(stale_count(ir, changed), 1);
+    ir_free(ir);
+}
+
+/* What is set only later in a loop differs at its start from the second turn on. */
+TEST(exits_know_what_comes_around_the_loop)
+{
+    struct host host = {.alloc = NULL};
+    struct ir *ir = new_ir(t, &host);
+    unsigned vars[MANY];
+    ir_block head = ir_block_new(ir), on = ir_block_new(ir);
+    struct cosm_error err = {.text = ""};
+    uint64_t state[MANY + 2] = {0}, want = 0;
+    struct ir_eval eval = {.state = (uint8_t *)state, .fuel = 100000};
+    uint32_t top;
+
+    vars[0] = ir_var_new(ir, IR_I64, IR_U64, 8, 0);
+    ir_block_start(ir, 1);
+    ir_jump(ir, head);
+    ir_block_start(ir, head);
+    top = ir_exit_here(ir, 0x1000, 9);
+    ir_guard(ir, ir_lts(ir, ir_var_get(ir, vars[0]), ir_const(ir, 3)), true, top);
+    for (unsigned i = 1; i < MANY; i++) { /* made while rows are in use */
+        vars[i] = ir_var_new(ir, IR_I64, IR_U64, 8 + 8 * (int)i, 0);
+        ir_var_set(ir, vars[i], ir_add(ir, ir_var_get(ir, vars[i]), ir_const(ir, i)));
+    }
+    ir_var_set(ir, vars[0], ir_add(ir, ir_var_get(ir, vars[0]), ir_const(ir, 1)));
+    ir_branch(ir, ir_var_get(ir, vars[0]), head, on, IR_LIKELY);
+    ir_block_seal(ir, head);
+    ir_block_seal(ir, on);
+    ir_block_start(ir, on);
+    ir_leave_to(ir, ir_const(ir, 0x2000));
+    CHECK(opt_run(ir, OPT_FULL, true, NULL, NULL, &err) == COSM_OK);
+    CHECK_U64(stale_count(ir, top), MANY);
+    check_status(t, ir_evaluate(ir, &eval, &err), &err, 0);
+    CHECK_U64(eval.pc, 0x1000);
+    CHECK_U64(eval.reason, 9);
+    for (unsigned i = 1; i < MANY; i++)
+        want += state[1 + i] != 3 * i;
+    CHECK_U64(want, 0);
+    CHECK_U64(state[1], 3);
+    ir_free(ir);
+}
+
+TEST(what_cannot_be_a_function_is_broken)
+{
+    struct host host = {.alloc = NULL};
+    struct ir *ir = new_ir(t, &host);
+    struct cosm_error err = {.text = ""};
+    ir_block other;
+
+    ir_block_start(ir, 1); /* no end */
+    ir_finish(ir);
+    CHECK(ir_is_broken(ir));
+    CHECK(opt_run(ir, OPT_QUICK, true, NULL, NULL, &err) == COSM_UNSUPPORTED);
+    ir_clear(ir); /* as good as new */
+    CHECK(!ir_is_broken(ir));
+    ir_block_start(ir, 1);
+    ir_leave_to(ir, ir_const(ir, 0));
+    ir_guard(ir, ir_const(ir, 0), true, ir_exit_here(ir, 0, 0)); /* behind the end */
+    CHECK(ir_is_broken(ir));
+    ir_clear(ir);
+    other = ir_block_new(ir);
+    ir_block_start(ir, 1);
+    ir_block_seal(ir, other);
+    ir_jump(ir, other); /* sealed before */
+    CHECK(ir_is_broken(ir));
+    ir_free(ir);
+}
+
 /* ---- memory that runs out ---- */
 
 /* Whatever fails, the function is broken and says so, or is right. */
@@ -321,5 +453,6 @@ TEST(a_parser_survives_every_failure)
 }
 
 TESTS("ir", RUN(folding_gives_what_op_def_says), RUN(text_is_read_back_as_it_was_written),
-      RUN(every_pass_keeps_the_meaning), RUN(memory_may_run_out_anywhere),
-      RUN(a_parser_survives_every_failure))
+      RUN(every_pass_keeps_the_meaning), RUN(exits_list_what_differs_from_home),
+      RUN(exits_know_what_comes_around_the_loop), RUN(what_cannot_be_a_function_is_broken),
+      RUN(memory_may_run_out_anywhere), RUN(a_parser_survives_every_failure))
