@@ -52,9 +52,9 @@ struct mir_insn {
     uint32_t first;     /* operands: mir->operands[first ..) */
     uint16_t count;     /* of them, uses of the exit included */
     uint16_t exit_uses; /* the last so many of them are the exit's, in its order */
-    bool commutes;      /* the use that its SAME def names, and the next, may change places */
-    uint32_t exit;      /* number of the IR's exit, 0: none */
-    uint32_t clobbers;  /* index in mir->clobbers (register masks a class), 0: none */
+    bool commutes; /* the use that its only SAME def names, and the next one, may change places */
+    uint32_t exit; /* number of the IR's exit, 0: none */
+    uint32_t clobbers; /* index in mir->clobbers (register masks a class), 0: none */
     int64_t imm;
     int32_t disp;
     uint32_t target; /* branches: block, or the index of a list in mir->targets */

@@ -7,6 +7,8 @@
  * that lists grow at their head and come out ascending.
  *
  * Threads: one a region. */
+#include <assert.h>
+
 #include "jit/regalloc_int.h"
 
 static uint32_t new_cell(struct ra_memory *ra, uint32_t value, uint32_t next)
@@ -361,6 +363,7 @@ static void exchange(struct ra_memory *ra, struct mir_operand *ops, uint32_t pla
         a = &ops[ops[k].fixed];
         b = a + 1;
         first = a->reg;
+        assert(b->role == MIR_USE && b->want <= MIR_ANY && !b->is_late);
         if (ra->mir->vreg_is_const[a->reg] || ra->mir->vreg_is_const[b->reg] ||
             !is_live_after(ra, a->reg, block) || is_live_after(ra, b->reg, block))
             return;

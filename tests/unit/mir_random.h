@@ -187,6 +187,14 @@ static inline void random_uses(struct random_graph *g, struct mir_random *r, str
     }
 }
 
+static inline bool has_same(const struct mir *mir, const struct mir_insn *insn)
+{
+    for (unsigned k = 0; k < insn->count; k++)
+        if (mir->operands[insn->first + k].want == MIR_SAME)
+            return true;
+    return false;
+}
+
 /* A def in the register of some use, if there is a use that can be. */
 static inline bool random_same(struct mir_random *r, struct random_insn *x, struct mir_operand *op)
 {
@@ -200,8 +208,8 @@ static inline bool random_same(struct mir_random *r, struct random_insn *x, stru
             random_below(&r->seed, 2)) {
             op->want = MIR_SAME;
             op->fixed = (uint8_t)k;
-            insn->commutes = k + 1 < insn->count && use[1].role == MIR_USE &&
-                             use[1].want <= MIR_ANY && !use[1].is_late &&
+            insn->commutes = !has_same(x->mir, insn) && k + 1 < insn->count &&
+                             use[1].role == MIR_USE && use[1].want <= MIR_ANY && !use[1].is_late &&
                              x->mir->vreg_class[use[1].reg] == x->mir->vreg_class[use->reg] &&
                              random_below(&r->seed, 2);
             for (unsigned j = 0; j < insn->count; j++)
