@@ -18,11 +18,13 @@ struct jit_layout {
     /* The state pointer of compiled code is this much above the block: accesses to within 128
      * bytes of it are the shortest. Offsets here and in IR still count from the block. */
     int32_t center;
-    int32_t pc;       /* u64: written when compiled code is left */
-    int32_t request;  /* u32: polled */
-    int32_t jumps;    /* pointer to struct jit_jump[JIT_JUMPS] */
-    int32_t tlb;      /* pointer to the software TLB's entries; see below */
-    int32_t fp_control; /* u32: MXCSR to load on entry, flags harvested into it; -1: host's own */
+    int32_t pc;      /* u64: written when compiled code is left */
+    int32_t request; /* u32: polled */
+    int32_t jumps;   /* pointer to struct jit_jump[JIT_JUMPS] */
+    int32_t tlb;     /* pointer to the software TLB's entries; see below */
+    /* u32: MXCSR to load on entry, flags harvested into it; -1: the host's own. On leaving the host
+     * has its rounding mode and masks back; its accrued flags may be the guest's. */
+    int32_t fp_control;
     /* The software TLB: entry of address a is [(a >> page_shift) & (entries - 1)], entry_bytes
      * each (a multiple of 8), with u64 tags at read_tag and write_tag: equal to the page's address
      * when the access may go ahead; and at addend: host = guest + addend. entries 0: no page
@@ -35,7 +37,7 @@ struct jit_layout {
 };
 
 #define JIT_FRAME_BYTES 4096u
-#define JIT_JUMPS       2048u /* a power of two; entry of pc: [(pc >> 1) & (JIT_JUMPS - 1)] */
+#define JIT_JUMPS       8192u /* a power of two; entry of pc: [(pc >> 1) & (JIT_JUMPS - 1)] */
 
 struct jit_jump {
     /* Empty: any pc of another entry. UINT64_MAX will do where pcs are even. */
@@ -60,7 +62,7 @@ struct jit_emitted {
         uint64_t pc;
         uint32_t reason;
         uint32_t first, count; /* values[] */
-    } *exits;
+    } * exits;
     uint32_t exit_count, exit_room;
     struct jit_exit_value *values;
     uint32_t value_count, value_room;

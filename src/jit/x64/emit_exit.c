@@ -369,27 +369,49 @@ static void put_volatile(struct x64_code *code, bool is_load, int32_t below)
                  x64_at(X64_RSP, below + SAVED_VEC(i)));
 }
 
+/* Loading MXCSR waits for all that is under way; storing it does not. */
 static void put_enter(struct x64_code *code, const struct jit_layout *layout)
 {
+    struct x64_mem hosts = x64_at(X64_RSP, X64_FRAME_MXCSR);
+    x64_label same = x64_new_label(code);
+
     for (unsigned i = 0; i < ARRAY_LEN(kept_gprs); i++)
         x64_ri(code, X64_push, 8, kept_gprs[i], 0);
     x64_ri(code, X64_sub_mi, 8, X64_RSP, FRAME_AND_PAD);
     x64_rmem(code, X64_lea, 8, X64_STATE, x64_at(X64_RSI, layout->center));
     x64_mem_imm(code, X64_mov_mi, 8, x64_at(X64_RSP, X64_FRAME_REASON), 0);
     if (layout->fp_control >= 0) {
-        x64_rmem(code, X64_stmxcsr, 4, 0, x64_at(X64_RSP, X64_FRAME_MXCSR));
-        x64_rmem(code, X64_ldmxcsr, 4, 0, x64_state(layout, layout->fp_control));
+        struct x64_mem guests = x64_state(layout, layout->fp_control);
+
+        x64_rmem(code, X64_stmxcsr, 4, 0, hosts);
+        x64_rmem(code, X64_mov_rm, 4, X64_RAX, hosts);
+        x64_rmem(code, X64_cmp_rm, 4, X64_RAX, guests);
+        x64_jcc(code, X64_CC_E, same);
+        x64_rmem(code, X64_ldmxcsr, 4, 0, guests);
     }
+    x64_bind(code, same);
     x64_rr(code, X64_jmp_m, 8, 0, X64_RDI);
 }
 
-/* The guest's flags into its state; the host's control back. */
+#define MXCSR_CONTROL 0xffc0
+
+/* The guest's flags into its state; the host's control back if it is another. Flags may stay as
+ * they are: nobody asks the host's, and the next entry finds its own in place. Uses rcx. */
 static void put_harvest(struct x64_code *code, const struct jit_layout *layout)
 {
+    struct x64_mem guests = x64_state(layout, layout->fp_control);
+    struct x64_mem hosts = x64_at(X64_RSP, X64_FRAME_MXCSR);
+    x64_label same = x64_new_label(code);
+
     if (layout->fp_control < 0)
         return;
-    x64_rmem(code, X64_stmxcsr, 4, 0, x64_state(layout, layout->fp_control));
-    x64_rmem(code, X64_ldmxcsr, 4, 0, x64_at(X64_RSP, X64_FRAME_MXCSR));
+    x64_rmem(code, X64_stmxcsr, 4, 0, guests);
+    x64_rmem(code, X64_mov_rm, 4, X64_RCX, guests);
+    x64_rmem(code, X64_xor_rm, 4, X64_RCX, hosts);
+    x64_ri(code, X64_test_mi, 4, X64_RCX, MXCSR_CONTROL);
+    x64_jcc(code, X64_CC_E, same);
+    x64_rmem(code, X64_ldmxcsr, 4, 0, hosts);
+    x64_bind(code, same);
 }
 
 static void put_return(struct x64_code *code)
