@@ -1,7 +1,7 @@
 /* ir/parse.c: text to a function; ir.h shows the form.
  *
  * Nodes and blocks keep their numbers, so a name needs no table: the largest of each is found
- * first and room made up to it. Input may be anything; NAME_MAX bounds what it can ask for.
+ * first and room made up to it. Input may be anything; NAMES_MAX bounds what it can ask for.
  *
  * Threads: one a function. */
 #include <inttypes.h>
@@ -12,12 +12,13 @@
 
 #define NAMES_MAX    65536u
 #define BLOCKS_MAX   4096u
-#define OPERANDS_MAX 64 /* of a call or a block */
+#define OPERANDS_MAX 512 /* of a call or a block */
 
 struct parser {
     struct ir *ir;
     const char *at;
     unsigned line;
+    uint32_t names; /* nodes below this number have room */
     struct cosm_error *err;
     cosm_status status;
 };
@@ -151,13 +152,22 @@ static uint16_t read_width(struct parser *p)
 /* v12 or b3. */
 static uint32_t read_numbered(struct parser *p, char letter, uint32_t limit)
 {
+    uint64_t value;
+    char *end;
+
     skip_blanks(p);
     if (p->at[0] != letter || p->at[1] < '0' || p->at[1] > '9') {
         fail(p, "found '%.*s', want %c and a number", (int)strcspn(p->at, " \n"), p->at, letter);
         return 0;
     }
-    p->at++;
-    return read_below(p, limit);
+    value = strtoull(p->at + 1, &end, 10);
+    if (value >= limit || is_name_char(*end)) {
+        fail(p, "found '%.*s', want %c and a number below %u", (int)strcspn(p->at, " \n"), p->at,
+             letter, limit);
+        return 0;
+    }
+    p->at = end;
+    return (uint32_t)value;
 }
 
 static ir_ref read_ref(struct parser *p)
@@ -166,7 +176,7 @@ static ir_ref read_ref(struct parser *p)
 
     skip_blanks(p);
     if (p->at[0] == 'v' && p->at[1] >= '0' && p->at[1] <= '9' && strncmp(p->at, "v128:", 5) != 0)
-        return read_numbered(p, 'v', NAMES_MAX);
+        return read_numbered(p, 'v', p->names);
     for (unsigned i = 0; i < ARRAY_LEN(types); i++) {
         size_t length = strlen(ir_type_names[types[i]]);
 
@@ -479,7 +489,7 @@ static void read_node(struct parser *p)
     skip_blanks(p);
     start = p->at;
     if (start[0] == 'v' && start[1] >= '0' && start[1] <= '9') {
-        ref = read_numbered(p, 'v', NAMES_MAX);
+        ref = read_numbered(p, 'v', p->names);
         expect(p, "=");
     }
     n.op = (uint8_t)read_op(p);
@@ -520,7 +530,7 @@ static void read_params(struct parser *p)
                 fail(p, "more than %u parameters", OPERANDS_MAX);
                 return;
             }
-            params[count] = read_numbered(p, 'v', NAMES_MAX);
+            params[count] = read_numbered(p, 'v', p->names);
             for (unsigned type = IR_F32; type <= IR_V128; type++)
                 if (accept(p, ir_type_names[type]))
                     n.type = (uint8_t)type;
@@ -589,6 +599,7 @@ static void reserve(struct parser *p, const char *text)
     }
     while (is_ok(p) && ir->block_count <= blocks)
         ir_block_new(ir);
+    p->names = nodes + 1;
     while (is_ok(p) && ir->node_count <= nodes)
         ir_node_new(ir, (struct ir_node){.op = IR_NONE});
 }
