@@ -177,6 +177,7 @@ static void check_op(struct test *t, struct rig *rig, enum ir_op op, const enum 
     v[24] = 0xdeadbeefdeadbeef;
     rig->state.fp_control = control;
     CHECK_U64(rig_run(rig), REASON);
+    CHECK_U64(__builtin_ia32_stmxcsr() & ~0x3fu, host & ~0x3fu);
     __builtin_ia32_ldmxcsr(control);
     want = x64_meanings[op](v[0], v[1], v[2]);
     flags = __builtin_ia32_stmxcsr() & FLAGS;
