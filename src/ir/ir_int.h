@@ -136,7 +136,8 @@ static inline void ir_visit(struct ir *ir, ir_ref node, bool exits, ir_visitor *
 {
     struct ir_node *n = &ir->nodes[node];
     unsigned arity = ir_op_info[n->op].arity;
-    uint32_t exit = exits ? ir_exit_of(ir, node) : 0;
+    bool has_exit = exits && ir_op_info[n->op].flags & IR_MAY_EXIT;
+    uint32_t exit = has_exit ? ir_exit_of(ir, node) : 0;
 
     if (arity == IR_ARITY_SPECIAL)
         ir_visit_special(ir, n, visit, ctx);
