@@ -239,41 +239,54 @@ static struct jit_exit_value get_value(const uint8_t **at, int32_t last_offset)
     return value;
 }
 
+/* The values of an exit, made of those of the one before where they stand: what does not change is
+ * not touched. While that goes on there may be twice as many. */
 struct list {
-    struct jit_exit_value values[EXIT_VALUES_MAX];
+    struct jit_exit_value values[2 * EXIT_VALUES_MAX];
     uint32_t count;
 };
 
-/* Reads an exit's items: into `to`, or (a piece with long lists) straight to visit. */
-static void get_values(const uint8_t **at, const struct list *before, struct list *to,
+static void remove_values(struct list *list, uint32_t at, uint32_t count)
+{
+    memmove(&list->values[at], &list->values[at + count],
+            (list->count - at - count) * sizeof *list->values);
+    list->count -= count;
+}
+
+static void set_value(struct list *list, uint32_t at, const struct jit_exit_value *value)
+{
+    if (at == list->count || list->values[at].offset != value->offset) {
+        memmove(&list->values[at + 1], &list->values[at],
+                (list->count - at) * sizeof *list->values);
+        list->count++;
+    }
+    list->values[at] = *value;
+}
+
+/* Reads an exit's items: into `list`, or (a piece with long lists) straight to visit. */
+static void get_values(const uint8_t **at, struct list *list,
                        void (*visit)(void *ctx, const struct jit_exit_value *value), void *ctx)
 {
     uint32_t next = 0;
     int32_t offset = 0;
 
-    to->count = 0;
     while (**at != END) {
-        struct jit_exit_value value;
-
         if (**at < PASS) {
-            uint32_t count = *(*at)++ + 1u;
-
-            memcpy(&to->values[to->count], &before->values[next], count * sizeof value);
-            to->count += count;
-            next += count;
-            offset = to->values[to->count - 1].offset;
+            next += *(*at)++ + 1u;
+            offset = list->values[next - 1].offset;
         } else if (**at < VALUE) {
-            next += (*(*at)++ & (PASS_MAX - 1)) + 1u;
+            remove_values(list, next, (*(*at)++ & (PASS_MAX - 1)) + 1u);
         } else {
-            value = get_value(at, offset);
+            struct jit_exit_value value = get_value(at, offset);
+
             offset = value.offset;
-            next += next < before->count && before->values[next].offset == offset;
             if (visit)
                 visit(ctx, &value);
             else
-                to->values[to->count++] = value;
+                set_value(list, next++, &value);
         }
     }
+    list->count = next;
     ++*at;
 }
 
@@ -282,21 +295,20 @@ bool exit_map_read(const struct exit_map *map, uint64_t exit, uint64_t *pc, uint
 {
     uint32_t starts = (map->count + map->stride - 1) / map->stride;
     const uint8_t *at = (const uint8_t *)&map->starts[starts];
-    struct list lists[2]; /* the exit at hand, and the one before; by turns */
-    uint64_t first = exit / map->stride * map->stride;
+    struct list list;
 
+    list.count = 0;
     *pc = *reason = 0;
     if (exit >= map->count)
         return false;
     at += map->starts[exit / map->stride];
-    lists[0].count = lists[1].count = 0;
-    for (uint64_t i = first; i <= exit; i++) {
+    for (uint64_t i = exit / map->stride * map->stride; i <= exit; i++) {
         *pc += (uint64_t)get_signed(&at);
         *reason = (uint32_t)get_varint(&at);
-        get_values(&at, &lists[(i + 1) & 1], &lists[i & 1], map->stride == 1 ? visit : NULL, ctx);
+        get_values(&at, &list, map->stride == 1 ? visit : NULL, ctx);
     }
-    for (uint32_t k = 0; map->stride != 1 && k < lists[exit & 1].count; k++)
-        visit(ctx, &lists[exit & 1].values[k]);
+    for (uint32_t k = 0; map->stride != 1 && k < list.count; k++)
+        visit(ctx, &list.values[k]);
     return true;
 }
 
