@@ -304,8 +304,7 @@ void *os_map_shared(struct host *host, int fd, size_t bytes, bool is_code)
 
     if (host_fault(host))
         return NULL;
-    address =
-        mmap(NULL, bytes, PROT_READ | (is_code ? PROT_EXEC : PROT_WRITE), MAP_SHARED, fd, 0);
+    address = mmap(NULL, bytes, PROT_READ | (is_code ? PROT_EXEC : PROT_WRITE), MAP_SHARED, fd, 0);
     if (address == MAP_FAILED)
         return NULL;
     host_live(host, 1);
