@@ -37,7 +37,7 @@ struct jit_layout {
 };
 
 #define JIT_FRAME_BYTES 4096u
-#define JIT_JUMPS       8192u /* a power of two; entry of pc: [(pc >> 1) & (JIT_JUMPS - 1)] */
+#define JIT_JUMPS       2048u /* a power of two; entry of pc: [(pc >> 1) & (JIT_JUMPS - 1)] */
 
 struct jit_jump {
     /* Empty: any pc of another entry. UINT64_MAX will do where pcs are even. */

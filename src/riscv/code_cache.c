@@ -167,7 +167,7 @@ void rv_code_cache_refresh(struct rv_hart *h)
     if (epoch == cache->epoch)
         return;
     cache->epoch = epoch;
-    rv_compiled_forget_all(h); /* regions may span pages that this cache does not hold */
+    rv_compiled_forget_changed(h); /* regions may span pages that this cache does not hold */
     for (unsigned n = 0; n < cache->count; n++)
         if (is_current(h, cache->pages[n]))
             cache->pages[kept++] = cache->pages[n];

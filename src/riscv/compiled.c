@@ -44,11 +44,14 @@ struct rv_compiled {
     unsigned unit_count;
 };
 
-#define FILTER_WORDS 64u
+/* Pages that the entries of a space span, at most: then the space's table is cleared. */
+#define PAGE_SLOTS 1024u
+#define PAGES_MAX  512u
 
 struct space_jumps {
     struct jit_jump table[JIT_JUMPS];
-    uint64_t pages[FILTER_WORDS]; /* one bit for a hash of each page that an entry spans */
+    struct rv_region_page pages[PAGE_SLOTS]; /* open addressing; vpage NO_PAGE: empty */
+    unsigned page_count;
     bool is_used;
 };
 
@@ -78,19 +81,54 @@ struct rv_hart_compiled {
 
 /* ---- tables ---- */
 
+#define NO_PAGE 1u
+
 static void clear_jumps(struct space_jumps *jumps)
 {
     for (unsigned n = 0; n < JIT_JUMPS; n++)
         jumps->table[n] = (struct jit_jump){UINT64_MAX, NULL};
-    memset(jumps->pages, 0, sizeof jumps->pages);
+    for (unsigned n = 0; n < PAGE_SLOTS; n++)
+        jumps->pages[n].vpage = NO_PAGE;
+    jumps->page_count = 0;
     jumps->is_used = false;
 }
 
-static uint64_t filter_hash(uint64_t address)
+/* Where the page is, or where it would be put. */
+static struct rv_region_page *page_slot(struct space_jumps *jumps, uint64_t vpage)
 {
-    return (address >> RAM_PAGE_SHIFT) * 0x9e3779b97f4a7c15ull >> 52;
+    uint64_t at = (vpage >> RAM_PAGE_SHIFT) * 0x9e3779b97f4a7c15ull >> 54;
+
+    while (jumps->pages[at].vpage != vpage && jumps->pages[at].vpage != NO_PAGE)
+        at = (at + 1) & (PAGE_SLOTS - 1);
+    return &jumps->pages[at];
 }
-_Static_assert(FILTER_WORDS * 64 == 1u << 12, "filter_hash has 12 bits");
+_Static_assert(PAGE_SLOTS == 1u << 10, "page_slot has 10 bits");
+
+/* False: other entries think that the page is another, or was written since. */
+static bool page_agrees(struct space_jumps *jumps, const struct rv_region_page *page)
+{
+    const struct rv_region_page *known = page_slot(jumps, page->vpage);
+
+    return known->vpage == NO_PAGE ||
+           (known->number == page->number && known->version == page->version);
+}
+
+static void note_pages(struct space_jumps *jumps, const struct rv_region *region)
+{
+    bool has_room = jumps->page_count + region->page_count <= PAGES_MAX;
+
+    for (unsigned n = 0; n < region->page_count; n++)
+        has_room = has_room && page_agrees(jumps, &region->pages[n]);
+    if (!has_room)
+        clear_jumps(jumps);
+    for (unsigned n = 0; n < region->page_count; n++) {
+        struct rv_region_page *slot = page_slot(jumps, region->pages[n].vpage);
+
+        jumps->page_count += slot->vpage == NO_PAGE;
+        *slot = region->pages[n];
+    }
+    jumps->is_used = true;
+}
 
 void rv_compiled_select(struct rv_hart *h)
 {
@@ -106,9 +144,10 @@ void rv_compiled_forget_space(struct rv_hart *h, unsigned n)
 
 void rv_compiled_forget_page(struct rv_hart *h, unsigned n, uint64_t address)
 {
-    uint64_t hash = filter_hash(address);
+    uint64_t vpage = align_down(address, RAM_PAGE);
 
-    if (h->compiled && h->compiled->spaces[n].pages[hash / 64] & BIT(hash % 64))
+    if (h->compiled && h->compiled->spaces[n].is_used &&
+        page_slot(&h->compiled->spaces[n], vpage)->vpage == vpage)
         rv_compiled_forget_space(h, n);
 }
 
@@ -116,6 +155,39 @@ void rv_compiled_forget_all(struct rv_hart *h)
 {
     for (unsigned n = 0; n < RV_SPACES; n++)
         rv_compiled_forget_space(h, n);
+}
+
+void rv_compiled_forget_region(struct rv_hart *h, unsigned n, uint64_t address, unsigned shift)
+{
+    const struct space_jumps *jumps = h->compiled ? &h->compiled->spaces[n] : NULL;
+
+    for (unsigned slot = 0; jumps && jumps->is_used && slot < PAGE_SLOTS; slot++)
+        if (jumps->pages[slot].vpage != NO_PAGE &&
+            jumps->pages[slot].vpage >> shift == address >> shift)
+            rv_compiled_forget_space(h, n);
+}
+
+static bool has_changed(const struct space_jumps *jumps, const struct ram *ram)
+{
+    for (unsigned n = 0; n < PAGE_SLOTS; n++) {
+        const struct rv_region_page *page = &jumps->pages[n];
+
+        if (page->vpage != NO_PAGE && ram_version(ram, page->number) != page->version)
+            return true;
+    }
+    return false;
+}
+
+void rv_compiled_forget_changed(struct rv_hart *h)
+{
+    for (unsigned n = 0; h->compiled && n < RV_SPACES; n++)
+        if (h->compiled->spaces[n].is_used && has_changed(&h->compiled->spaces[n], h->ram))
+            clear_jumps(&h->compiled->spaces[n]);
+}
+
+bool rv_compiled_is_forgotten(const struct rv_hart *h)
+{
+    return h->compiled && !h->compiled->spaces[h->code - h->spaces].is_used;
 }
 
 /* ---- regions ---- */
@@ -167,11 +239,20 @@ static struct unit *find_unit(struct rv_compiled *compiled, uint64_t number, uin
     return NULL;
 }
 
+static struct space_jumps *present_jumps(const struct rv_hart *h)
+{
+    return &h->compiled->spaces[h->code - h->spaces];
+}
+
+/* What an entry spans has been looked up before. */
 static bool page_is_there(struct rv_hart *h, const struct rv_region_page *page)
 {
     const struct rv_fetch_entry *entry = rv_fetch_slot(h->code, page->vpage);
+    const struct rv_region_page *known = page_slot(present_jumps(h), page->vpage);
     uint8_t *host;
 
+    if (known->vpage == page->vpage)
+        return known->number == page->number;
     if (entry->vpage == page->vpage)
         return entry->page->number == page->number;
     return rv_fetch_page(h, page->vpage, &host) && !h->is_fetch_partial &&
@@ -188,24 +269,24 @@ static void patch_slot(struct rv_hart *h)
 
 static void install(struct rv_hart *h, const struct rv_region *region, const void *entry)
 {
-    struct space_jumps *jumps = &h->compiled->spaces[h->code - h->spaces];
+    struct space_jumps *jumps = present_jumps(h);
 
-    jumps->is_used = true;
-    for (unsigned n = 0; n < region->page_count; n++) {
-        uint64_t hash = filter_hash(region->pages[n].vpage);
-
-        jumps->pages[hash / 64] |= BIT(hash % 64);
-    }
+    note_pages(jumps, region);
     jumps->table[h->pc >> 1 & (JIT_JUMPS - 1)] = (struct jit_jump){h->pc, entry};
     patch_slot(h);
 }
 
-/* The page that the hart fetches h->pc from, when it has a decoded one. */
+/* The page that the hart fetches h->pc from, when that is known. */
 static bool head_page(const struct rv_hart *h, uint64_t *number)
 {
     const struct rv_fetch_entry *entry = rv_fetch_slot(h->code, h->pc);
+    uint64_t vpage = align_down(h->pc, RAM_PAGE);
+    const struct rv_region_page *known = page_slot(present_jumps(h), vpage);
 
-    if (entry->vpage != (h->pc & ~(uint64_t)(RAM_PAGE - 1)))
+    *number = known->number;
+    if (known->vpage == vpage)
+        return true;
+    if (entry->vpage != vpage)
         return false;
     *number = entry->page->number;
     return true;

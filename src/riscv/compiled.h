@@ -8,7 +8,7 @@
  * space, where it was when the region was found, and has the bytes that were compiled. So
  * entering checks nothing. Flushing a translation of a page that some entry spans, any change of
  * code that the hart takes notice of, and the eviction of the space clear the table; a
- * filter of pages tells most flushes of data apart.
+ * set of the pages tells flushes of data apart.
  *
  * Heat. The interpreter runs in short slices that end at a taken jump; where they end is
  * counted. What is counted often enough is compiled, and so is what compiled code often
@@ -67,7 +67,13 @@ void rv_compiled_select(struct rv_hart *h);
 /* Space n has forgotten everything, or one page's translation; NULL-safe for harts without. */
 void rv_compiled_forget_space(struct rv_hart *h, unsigned n);
 void rv_compiled_forget_page(struct rv_hart *h, unsigned n, uint64_t address);
+/* All translations of the 2^shift bytes around the address. */
+void rv_compiled_forget_region(struct rv_hart *h, unsigned n, uint64_t address, unsigned shift);
 void rv_compiled_forget_all(struct rv_hart *h);
+/* Code was written: entries made of it go. */
+void rv_compiled_forget_changed(struct rv_hart *h);
+/* Has the present code space forgotten since it was entered last? */
+bool rv_compiled_is_forgotten(const struct rv_hart *h);
 
 /* Around C that computes with the host's floating point, called by compiled code. */
 void rv_compiled_pause_fp(struct rv_hart *h);

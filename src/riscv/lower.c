@@ -267,6 +267,15 @@ static struct ir_answer call_csr_view(void *state, uint64_t op, uint64_t packed,
     return do_csr(state, op, packed, pc, true);
 }
 
+/* A fence of address translation: its value is whether entries of compiled code went too. */
+static struct ir_answer call_fence(void *state, uint64_t op, uint64_t packed, uint64_t pc)
+{
+    struct ir_answer answer = call_row(state, op, packed, pc);
+
+    answer.value = rv_compiled_is_forgotten(RV_HART(state));
+    return answer;
+}
+
 static enum rv_format format_of(unsigned op)
 {
     return rv_rows[op - 1].format;
@@ -339,6 +348,22 @@ static void forget_pages(struct lowering *low)
     }
 }
 
+/* Calls a row's function and leaves behind it when its value says so. */
+static void call_and_look(struct lowering *low, const struct ir_helper *helper)
+{
+    struct ir *ir = low->ir;
+    ir_block leave = ir_block_new(ir), go_on = ir_block_new(ir);
+    const struct rv_region_insn *item = low->item;
+
+    ir_branch(ir, call_helper(low, helper), leave, go_on, IR_UNLIKELY);
+    ir_block_seal(ir, leave);
+    ir_block_seal(ir, go_on);
+    ir_block_cold(ir, leave);
+    ir_block_start(ir, leave);
+    ir_leave_reason(ir, item->pc + item->insn.len, RV_LEFT_SYSTEM | 1u << 8);
+    ir_block_start(ir, go_on);
+}
+
 static void lower_csr(struct lowering *low)
 {
     static const struct ir_helper helpers[] = {
@@ -346,19 +371,19 @@ static void lower_csr(struct lowering *low)
         {"csr_view", (const void *)call_csr_view, IR_I64, CALL_EFFECTS, true},
     };
     bool is_view = changes_view(low);
-    struct ir *ir = low->ir;
-    ir_block leave = ir_block_new(ir), go_on = ir_block_new(ir);
-    const struct rv_region_insn *item = low->item;
 
-    ir_branch(ir, call_helper(low, &helpers[is_view]), leave, go_on, IR_UNLIKELY);
-    ir_block_seal(ir, leave);
-    ir_block_seal(ir, go_on);
-    ir_block_cold(ir, leave);
-    ir_block_start(ir, leave);
-    ir_leave_reason(ir, item->pc + item->insn.len, RV_LEFT_SYSTEM | 1u << 8);
-    ir_block_start(ir, go_on);
+    call_and_look(low, &helpers[is_view]);
     if (is_view)
         forget_pages(low);
+}
+
+static void lower_fence_vma(struct lowering *low)
+{
+    static const struct ir_helper helper = {"fence_vma", (const void *)call_fence, IR_I64,
+                                            CALL_EFFECTS, true};
+
+    call_and_look(low, &helper);
+    forget_pages(low);
 }
 
 /* ---- floating point ---- */
@@ -621,6 +646,10 @@ static bool lower_by_hand(struct lowering *low)
     case RV_OP_csrrwi:
     case RV_OP_csrrsi:
     case RV_OP_csrrci: lower_csr(low); return true;
+    case RV_OP_sfence_vma:
+    case RV_OP_sinval_vma:
+    case RV_OP_sfence_w_inval:
+    case RV_OP_sfence_inval_ir: lower_fence_vma(low); return true;
     case RV_OP_fsgnj_s:
     case RV_OP_fsgnjn_s:
     case RV_OP_fsgnjx_s:

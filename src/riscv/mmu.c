@@ -82,7 +82,7 @@ static void drop_address(struct rv_hart *h, unsigned n, uint64_t address)
     for (unsigned size = 0; size < ARRAY_LEN(super_shift); size++)
         if (tag->supers[size] & filter_bit(address, super_shift[size])) {
             drop_region(&h->spaces[n], address, super_shift[size]);
-            rv_compiled_forget_space(h, n);
+            rv_compiled_forget_region(h, n, address, super_shift[size]);
         }
 }
 
@@ -134,7 +134,6 @@ void rv_mmu_forget_code(struct rv_hart *h)
     for (unsigned n = 0; n < RV_SPACES; n++)
         if (h->space_tags[n].is_touched)
             memset(h->spaces[n].fetch, 0xff, sizeof h->spaces[n].fetch);
-    rv_compiled_forget_all(h);
 }
 
 /* Choosing spaces. */

@@ -62,11 +62,7 @@ enum rv_flow rv_flow_of(enum rv_op op, const struct rv_insn *insn)
     case RV_OP_cbo_flush:
     case RV_OP_mret:
     case RV_OP_sret:
-    case RV_OP_wfi:
-    case RV_OP_sfence_vma:
-    case RV_OP_sinval_vma:
-    case RV_OP_sfence_w_inval:
-    case RV_OP_sfence_inval_ir: return RV_FLOW_STOP;
+    case RV_OP_wfi: return RV_FLOW_STOP;
     case RV_OP_csrrw:
     case RV_OP_csrrs:
     case RV_OP_csrrc:
