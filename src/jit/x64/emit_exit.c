@@ -1,4 +1,5 @@
-/* jit/x64/emit_exit.c: page checks, calls, and the ways out of a region. */
+/* jit/x64/emit_exit.c: page checks, calls, the ways out of a region, and the thunks that these and
+ * the way in share. Reference: System V ABI, AMD64 supplement, 3.2. */
 #include "jit/exit_map.h"
 #include "jit/x64/emit.h"
 

@@ -393,7 +393,6 @@ static void select_widening(struct sel *s, ir_ref ref, vreg narrow, uint8_t size
     sel_move(s, row, size == 8 ? 8 : 4, sel_value(s, ref), narrow);
 }
 
-/* Selected backwards like everything: the instruction made last comes first. */
 static void select_atomic(struct sel *s, ir_ref ref)
 {
     const struct ir_node *node = sel_node(s, ref);
@@ -655,8 +654,8 @@ static bool is_gone(const struct sel *s, ir_ref ref)
     return !ir_is_effect(s->ir, ref);
 }
 
-/* The instructions of each node are in order, the nodes are not: turns both into one order.
- * `starts` are the nodes' first instructions in the order in which they were made. */
+/* Once for each node's instructions and then for the block's, which leaves each node's in order
+ * and puts the nodes into theirs. */
 static void reverse(struct mir_insn *insns, uint32_t first, uint32_t count)
 {
     for (uint32_t i = 0; i < count / 2; i++) {
