@@ -235,24 +235,33 @@ static bool is_fp_row(unsigned op)
     return op >= RV_OP_flw && op <= RV_OP_fltq_h;
 }
 
+/* sstatus, sie, sip, stimecmp: what may let an interrupt in, when the instruction writes. */
+static bool may_let_in(uint64_t op, const struct rv_insn *insn)
+{
+    bool is_write = op == RV_OP_csrrw || op == RV_OP_csrrwi || insn->rs1 != 0;
+    unsigned csr = (unsigned)insn->imm;
+
+    return is_write && (csr == 0x100 || csr == 0x104 || csr == 0x144 || csr == 0x14d);
+}
+
 /* A CSR instruction. Its value: must compiled code be left behind it? When what it sees of
- * memory or may compute is another, or an interrupt is let in that waits already. That a
- * timer is due is seen at the end of the slice. */
+ * memory or may compute is another, or an interrupt is let in that waits already. */
 static struct ir_answer do_csr(void *state, uint64_t op, uint64_t packed, uint64_t pc,
                                bool may_change_data)
 {
     struct rv_hart *h = RV_HART(state);
     const struct rv_space *data = h->data, *code = h->code;
-    uint64_t status = h->mstatus, pending;
+    struct rv_insn insn = unpack(packed);
+    uint64_t status = h->mstatus;
     uint8_t frm = h->frm;
     struct ir_answer answer;
 
     rv_compiled_pause_fp(h);
     answer = call_row(state, op, packed, pc);
     rv_compiled_resume_fp(h);
-    pending = atomic_load_explicit(&h->mip, memory_order_relaxed) & h->mie;
     answer.value = (!may_change_data && h->data != data) || h->code != code || h->frm != frm ||
-                   (h->mstatus ^ status) & MSTATUS_FS || (pending && rv_interrupt_pending(h));
+                   (h->mstatus ^ status) & MSTATUS_FS ||
+                   (may_let_in(op, &insn) && rv_interrupt_pending(h));
     return answer;
 }
 

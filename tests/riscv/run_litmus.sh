@@ -1,6 +1,7 @@
 #!/bin/sh
 # The guest litmus.c on HARTS harts: what it prints is TAP.
 #   run_litmus.sh COSM PEERS_BIN [HARTS] [ROUNDS]
+# COSM_RUN: more options of `cosm run`.
 set -eu
 cosm=$1 bin=$2 harts=${3:-2} rounds=${4:-20000}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -23,7 +24,8 @@ trap 'rm -rf "$dir"' EXIT
 }
 echo "# $harts harts, $rounds rounds, $("$cc" --version | head -n 1)"
 status=0
-"$cosm" run -c "$harts" -m 64M "$dir/litmus.elf" </dev/null >"$dir/said" || status=$?
+# shellcheck disable=SC2086 # a list of options
+"$cosm" run ${COSM_RUN-} -c "$harts" -m 64M "$dir/litmus.elf" </dev/null >"$dir/said" || status=$?
 tr -d '\r' <"$dir/said"
 [ "$status" -eq 0 ] && grep -q '^1\.\.' "$dir/said" && exit 0
 echo "# status $status; repeat with: tests/riscv/run_litmus.sh $cosm $bin $harts $rounds"

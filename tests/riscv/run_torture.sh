@@ -4,7 +4,7 @@
 # QEMU gets a second hart, which sleeps: with one, its AMOs are a load and a store, and a
 # page that may only be read tells. It translates one instruction at a time: its folding of
 # constants loses some (QEMU 11.1: a written 0 before ebreak) and divides by 0 for others.
-# A seed on which the oracle itself dies is told as unproved.
+# COSM_RUN: more options of `cosm run`. A seed on which the oracle itself dies is told as unproved.
 set -eu
 torture=$1 cosm=$2 bin=$3 first=${4:-1} count=${5:-20} segments=${6:-8} instructions=${7:-400}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -33,7 +33,8 @@ while [ "$seed" -lt $((first + count)) ]; do
         unproved=$((unproved + 1))
     else
         status=0
-        timeout 60 "$cosm" run -m 128M "$dir/program.elf" >"$dir/got" 2>"$dir/errors" </dev/null || status=$?
+        # shellcheck disable=SC2086 # a list of options
+        timeout 60 "$cosm" run ${COSM_RUN-} -m 128M "$dir/program.elf" >"$dir/got" 2>"$dir/errors" </dev/null || status=$?
         if [ "$status" -ne 0 ] || ! cmp -s "$dir/want" "$dir/got"; then
             failed=$((failed + 1))
             echo "# seed $seed: status $status; first difference (QEMU <, cosm >):"
