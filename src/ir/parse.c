@@ -52,9 +52,14 @@ static void skip_blanks(struct parser *p)
 {
     while (*p->at == ' ' || *p->at == '\t')
         p->at++;
-    if (*p->at == ';') /* a comment */
-        while (*p->at && *p->at != '\n')
-            p->at++;
+    if (*p->at != ';') /* a comment */
+        return;
+#ifdef COSM_PLANTED_BUGS /* length: believes that every line ends */
+    while (*p->at != '\n')
+        p->at++;
+#endif
+    while (*p->at && *p->at != '\n')
+        p->at++;
 }
 
 /* Past empty lines. False at the end of the text. */
@@ -91,9 +96,6 @@ static void read_name(struct parser *p, char name[32])
     size_t length = 0;
 
     skip_blanks(p);
-#ifdef COSM_PLANTED_BUGS /* length: believes that a name ends in time */
-    length = strspn(p->at, "abcdefghijklmnopqrstuvwxyz0123456789_");
-#endif
     while (is_name_char(p->at[length]) && length < 31)
         length++;
     memcpy(name, p->at, length);

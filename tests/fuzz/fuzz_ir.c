@@ -131,18 +131,20 @@ static void try_text(struct ir *ir, struct host *host, const uint8_t *data, size
     static struct random_world start;
     struct random_source source = random_from_seed(1);
     struct cosm_error err = {.text = ""};
-    char text[TEXT_MAX];
+    char *text = size < TEXT_MAX ? malloc(size + 1) : NULL;
+    cosm_status status;
 
-    if (size >= sizeof text)
+    if (!text)
         return;
     memcpy(text, data, size);
     text[size] = 0;
     random_ir_helpers(ir);
-    if (ir_parse(ir, text, &err) != COSM_OK) {
-        if (!err.text[0])
-            abort();
+    status = ir_parse(ir, text, &err);
+    free(text);
+    if (status != COSM_OK && !err.text[0])
+        abort();
+    if (status != COSM_OK)
         return;
-    }
     random_world_init(&start, &source);
     check_round_trip(ir, host);
     check_passes(ir, host, is_safe(ir) ? &start : NULL);
