@@ -82,8 +82,12 @@ start_root() { # DEVICE
 
 # Runs the words given on the console, as a session of its own with job control.
 # In the background, so that signals from poweroff and reboot are heard meanwhile.
+# When a session's leader ends, the terminal is hung up and forgets what it has not yet sent: so
+# the leader sets the terminal's own settings again, which waits until all is sent.
 run_session() {
-    setsid cttyhack "$@" </dev/console >/dev/console 2>&1 &
+    # shellcheck disable=SC2016 # the session's shell expands it
+    setsid cttyhack sh -c '"$@"; status=$?; stty "$(stty -g)"; exit $status' session "$@" \
+        </dev/console >/dev/console 2>&1 &
     session=$!
     wait $session
 }
