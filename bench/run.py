@@ -14,7 +14,10 @@ yourself when it is not ttyS0, and whatever firmware it needs).
 TinyEMU, when TEMU names its program, TEMU_BIOS a firmware for it (OpenSBI's fw_jump) and
 TEMU_MODULE the kernel's virtio_mmio.ko: Debian's kernel has the driver of its only console
 as a module.
-The kernel: --kernel, else the one that `cosm pull debian-mini` has fetched."""
+The kernel: --kernel, else the one that `cosm pull debian-mini` has fetched.
+
+`./dev bench machine` measures the machine around the processor instead: disk, network, boot to
+login, memory; `./dev bench machine --help` tells."""
 import argparse
 import glob
 import lzma
@@ -53,6 +56,12 @@ def compile_program(compiler, output, sources, *flags):
     os.rename(partial, output)
 
 
+def compile_init():
+    init = os.path.join(OUT, 'guest', 'init')
+    compile_program('riscv64-linux-gnu-gcc', init, [os.path.join(HERE, 'init.c')])
+    return init
+
+
 def compile_programs(names):
     """Returns {name: (host file, guest file)}."""
     if not shutil.which('riscv64-linux-gnu-gcc'):
@@ -77,15 +86,19 @@ def cpio_entry(inode, name, mode, data=b'', device=(0, 0)):
     return pad(head) + pad(data)
 
 
+def put_programs(out, programs, first_inode):
+    """Programs into an archive's top folder, given as (name there, host's file)."""
+    for inode, (name, program) in enumerate(programs, first_inode):
+        with open(program, 'rb') as data:
+            out.write(cpio_entry(inode, name, stat.S_IFREG | 0o755, data.read()))
+
+
 def make_initrd(path, programs, module=None):
-    init = os.path.join(OUT, 'guest', 'init')
-    compile_program('riscv64-linux-gnu-gcc', init, [os.path.join(HERE, 'init.c')])
+    init = compile_init()
     with open(path, 'wb') as out:
         out.write(cpio_entry(1, 'dev', stat.S_IFDIR | 0o755))
         out.write(cpio_entry(2, 'dev/console', stat.S_IFCHR | 0o600, device=(5, 1)))
-        for inode, (name, program) in enumerate([('init', init)] + programs, 3):
-            with open(program, 'rb') as data:
-                out.write(cpio_entry(inode, name, stat.S_IFREG | 0o755, data.read()))
+        put_programs(out, [('init', init)] + programs, 3)
         if module:
             out.write(cpio_entry(1000, 'console.ko', stat.S_IFREG | 0o644, module))
         out.write(cpio_entry(0, 'TRAILER!!!', 0))
@@ -216,12 +229,17 @@ def tinyemu(args, kernel, programs, scratch):
     return [temu, config]
 
 
+def find_pulled(pattern):
+    """Files of images that `cosm pull` has fetched, the oldest first."""
+    cache = os.environ.get('COSM_CACHE') or os.path.join(
+        os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'cosm')
+    return sorted(glob.glob(os.path.join(cache, pattern)), key=os.path.getmtime)
+
+
 def find_kernel(args):
     if args.kernel:
         return args.kernel
-    cache = os.environ.get('COSM_CACHE') or os.path.join(
-        os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'cosm')
-    kernels = sorted(glob.glob(cache + '/debian-mini-*/kernel'), key=os.path.getmtime)
+    kernels = find_pulled('debian-mini-*/kernel')
     if not kernels:
         die('no kernel: run `%s pull debian-mini` first, or give --kernel FILE' % args.cosm)
     return kernels[-1]
@@ -427,4 +445,5 @@ def main():
     sys.exit(1 if table.wrong else 0)
 
 
-main()
+if __name__ == '__main__': # bench/machine.py borrows from here
+    main()
