@@ -246,11 +246,56 @@ def kill(guest):
 # --- All of it ----------------------------------------------------------------------------
 
 def find_full_debian():
-    """(kernel, initrd, disk) of the newest one that is pulled, or None."""
-    disks = [path for path in run.find_pulled('debian-*/disk')
-             if not os.path.basename(os.path.dirname(path)).startswith('debian-mini-')]
-    folder = os.path.dirname(disks[-1]) if disks else None
-    return [os.path.join(folder, part) for part in ('kernel', 'initrd', 'disk')] if folder else None
+    """The disk of the newest one that is pulled, or None. The image's own file names the
+    folder: others may be of a pull that was cut short."""
+    for path in reversed(run.find_pulled('debian-*.image')):
+        with open(path) as file:
+            fields = dict(line.split(': ', 1) for line in file.read().split('\n') if ': ' in line)
+        disk = os.path.join(os.path.dirname(path), fields.get('Folder', ''), 'disk')
+        if fields.get('Image') == 'debian' and os.path.exists(disk):
+            return disk
+    return None
+
+
+def find_debugfs():
+    return shutil.which('debugfs', path=os.environ.get('PATH', '') + ':/usr/sbin:/sbin')
+
+
+def debugfs(disk, request):
+    """Reads a file system without mounting it, which would need rights."""
+    return subprocess.run([find_debugfs(), '-R', request, disk], capture_output=True, text=True,
+                          timeout=120, check=True).stdout
+
+
+def take_boot_files(disk, scratch):
+    """Returns [kernel, initrd] of a Debian's disk as files: QEMU can't read them from there."""
+    names = sorted(line.split('/')[5] for line in debugfs(disk, 'ls -p /boot').split('\n')
+                   if line.count('/') >= 6)
+    found = []
+    for start in ('vmlinu', 'initrd.img-'):
+        inside = [name for name in names if name.startswith(start)]
+        if not inside:
+            raise RuntimeError('%s: no /boot/%s*' % (disk, start))
+        found.append(os.path.join(scratch, 'full-' + start))
+        debugfs(disk, 'dump "/boot/%s" "%s"' % (inside[-1], found[-1]))
+        if not os.path.exists(found[-1]) or not os.path.getsize(found[-1]):
+            raise RuntimeError('%s: /boot/%s cannot be read' % (disk, inside[-1]))
+    return found
+
+
+def find_full(args, rows, scratch):
+    """[kernel, initrd, disk] of the full debian; None, with the reason in a row, without."""
+    disk, reason = None if args.no_full else find_full_debian(), None
+    if args.no_full:
+        reason = '--no-full'
+    elif not disk:
+        reason = 'run `%s pull debian` first' % args.cosm
+    elif not find_debugfs():
+        reason = 'no debugfs; install e2fsprogs'
+    else:
+        return take_boot_files(disk, scratch) + [disk]
+    rows.skipped.append('boot to login of debian: ' + reason)
+    return None
 
 
 def copy_disk(source, target):
@@ -260,12 +305,8 @@ def copy_disk(source, target):
 
 def measure(args, names, qemu, scratch, initrd):
     rows = Rows()
-    kernel, disk, full = run.find_kernel(args), os.path.join(scratch, 'disk'), None
-    if not args.no_full:
-        full = find_full_debian()
-    if not full:
-        rows.skipped.append('boot to login of debian: ' + ('--no-full' if args.no_full else
-                            'run `%s pull debian` first' % args.cosm))
+    kernel, disk = run.find_kernel(args), os.path.join(scratch, 'disk')
+    full = find_full(args, rows, scratch)
     for number in range(args.rounds):
         print('round %d of %d' % (number + 1, args.rounds), file=sys.stderr)
         for name in names[::-1 if number % 2 else 1]: # whoever is first may find a cold cache
@@ -280,7 +321,7 @@ def measure(args, names, qemu, scratch, initrd):
                     machine = Machine(args, full[0], full[1], disk, APPEND + ' root=/dev/vda',
                                       free_port())
                     one.full_guest(machine.command(name, qemu))
-            except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+            except (RuntimeError, OSError, subprocess.SubprocessError) as error:
                 rows.wrong.append('%s, round %d: %s' % (name, number + 1, error))
             version = [args.cosm, 'version'] if name == 'cosm' else [qemu, '--version']
             one.add('start-up of the emulator, CPU', 'ms', 'lower', 1000 * run.startup_s(version))
@@ -352,6 +393,9 @@ def parse_arguments():
         parser.error('--disk: want a power of two, and 4 KiB of it for each of --requests')
     if bool(args.kernel) != bool(args.initrd):
         parser.error('--kernel and --initrd go together')
+    for path in (args.kernel, args.initrd):
+        if path and not os.path.isfile(path):
+            parser.error('%s: no such file' % path)
     return args
 
 
@@ -384,7 +428,10 @@ def main():
         initrd = os.path.join(scratch, 'initrd')
         base = args.initrd or os.path.join(os.path.dirname(run.find_kernel(args)), 'initrd')
         append_programs(base, programs, initrd)
-        rows = measure(args, list(versions), qemu, scratch, initrd)
+        try:
+            rows = measure(args, list(versions), qemu, scratch, initrd)
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            run.die(str(error))
     if not qemu:
         rows.skipped.append('all of QEMU: ' + ('--no-qemu' if args.no_qemu else
                             'no qemu-system-riscv64; tools/peers.sh qemu-system-riscv unpacks one'))
