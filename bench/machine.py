@@ -13,8 +13,8 @@ same kernel, the same initrd and a copy of the same disk:
             (bench/programs/network.c in the guest, this program on the host)
   start-up  of the emulator (CPU time), and of programs in the guest (wall time)
 
-fio and iperf3 themselves are not used: Debian builds neither without shared libraries that a
-small guest lacks.
+fio and iperf3 themselves are not used: those of Debian need shared libraries that a small guest
+lacks.
 
 A ratio is cosm / QEMU of one round; shown are the median of the rounds' ratios and the lowest
 and highest. Whether lower or higher is better is said in each row. Times are wall time but for
