@@ -1,8 +1,8 @@
 /* tiny/lower.c: op.def read as calls to the IR builder.
  *
- * The accumulator, the cells that the text names and the count of instructions are variables of
- * the builder: in host registers while the region runs. Cells that are reached through other
- * cells lie in memory, so all variables are written there first, and read again after a write. */
+ * The accumulator and the count of instructions are variables of the builder: in host registers
+ * while the region runs. So are the cells, unless the program reaches some through others: then
+ * any of them may be meant, and all stay in memory. */
 #include "tiny/lower.h"
 
 #define REGION_INSNS_MAX 4096u
@@ -22,7 +22,8 @@ struct lowering {
     unsigned acc, left; /* variables */
     unsigned cells[TINY_CELLS];
     bool has_cell[TINY_CELLS];
-    uint32_t pc; /* of the instruction that is being lowered */
+    bool has_far; /* the program reaches cells through cells */
+    uint32_t pc;  /* of the instruction that is being lowered */
 };
 
 static uint32_t exit_here(struct lowering *l)
@@ -30,8 +31,7 @@ static uint32_t exit_here(struct lowering *l)
     return ir_exit_here(l->ir, l->pc, 0);
 }
 
-/* Before any code: a variable that is made later begins as its home was on entry, and would not
- * see what was written there through another cell meanwhile. */
+/* Before any code: a variable that is made later begins as its home was on entry. */
 static void make_cell(struct lowering *l, uint64_t number)
 {
     if (l->has_cell[number])
@@ -41,49 +41,60 @@ static void make_cell(struct lowering *l, uint64_t number)
         ir_var_new(l->ir, IR_I64, IR_U64, (int32_t)(offsetof(struct tiny, cells) + 8 * number), 0);
 }
 
-/* Host address of the cell whose number cell `number` holds. */
-static ir_ref far_address(struct lowering *l, uint64_t number)
+/* Host address of the cell with that number. */
+static ir_ref address_of(struct lowering *l, ir_ref number)
 {
-    struct ir *ir = l->ir;
-    ir_ref index = ir_var_get(ir, l->cells[number]);
-    ir_ref limit = ir_const(ir, TINY_CELLS);
-    ir_ref is_there = ir_ltu(ir, index, limit);
-    ir_ref base, three, offset;
+    ir_ref base = ir_get(l->ir, offsetof(struct tiny, base), IR_U64);
+    ir_ref three = ir_const(l->ir, 3);
+    ir_ref offset = ir_shl(l->ir, number, three);
 
-    ir_guard(ir, is_there, true, exit_here(l));
-    base = ir_get(ir, offsetof(struct tiny, base), IR_U64);
-    three = ir_const(ir, 3);
-    offset = ir_shl(ir, index, three);
-    return ir_add(ir, base, offset);
+    return ir_add(l->ir, base, offset);
+}
+
+static ir_ref load_cell(struct lowering *l, ir_ref number)
+{
+    ir_ref address = address_of(l, number);
+
+    return ir_load(l->ir, IR_U64, address, 0);
+}
+
+/* The number of the cell that an operand in mode CELL or FAR means. */
+static ir_ref place_of(struct lowering *l, const struct tiny_insn *i)
+{
+    ir_ref number = ir_const(l->ir, (uint64_t)i->value), limit, is_there;
+
+    if (i->mode == TINY_CELL)
+        return number;
+    number = load_cell(l, number);
+    limit = ir_const(l->ir, TINY_CELLS);
+    is_there = ir_ltu(l->ir, number, limit);
+    ir_guard(l->ir, is_there, true, exit_here(l));
+    return number;
 }
 
 static ir_ref operand(struct lowering *l, const struct tiny_insn *i)
 {
-    ir_ref address;
+    ir_ref place;
 
     if (i->mode == TINY_NUMBER)
         return ir_const(l->ir, (uint64_t)i->value);
-    if (i->mode == TINY_CELL)
+    if (!l->has_far)
         return ir_var_get(l->ir, l->cells[i->value]);
-    address = far_address(l, (uint64_t)i->value);
-    ir_vars_store(l->ir);
-    return ir_load(l->ir, IR_U64, address, 0);
+    place = place_of(l, i);
+    return load_cell(l, place);
 }
 
 static void put(struct lowering *l, const struct tiny_insn *i, ir_ref value)
 {
-    ir_ref address;
+    ir_ref place, address;
 
-    if (i->mode == TINY_CELL) {
+    if (!l->has_far) {
         ir_var_set(l->ir, l->cells[i->value], value);
         return;
     }
-    address = far_address(l, (uint64_t)i->value);
-    ir_vars_store(l->ir);
+    place = place_of(l, i);
+    address = address_of(l, place);
     ir_store(l->ir, IR_U64, address, value, 0);
-    for (unsigned n = 0; n < TINY_CELLS; n++)
-        if (l->has_cell[n])
-            ir_var_reload(l->ir, l->cells[n]);
 }
 
 /* ---- control ---- */
@@ -213,8 +224,9 @@ static void find_places(struct lowering *l)
 
         if (i->op == TINY_jmp || i->op == TINY_jz || i->op == TINY_jnz)
             l->places[i->value].is_target = true;
-        if (i->mode == TINY_CELL || i->mode == TINY_FAR)
+        if (i->mode == TINY_CELL)
             make_cell(l, (uint64_t)i->value);
+        l->has_far |= i->mode == TINY_FAR;
     }
 }
 
