@@ -277,7 +277,7 @@ const struct catalog_name *catalog_names(const struct catalog *catalog, const ch
            !strcmp(catalog_text(catalog, catalog->names[end].name), name))
         end++;
     *count = end - low;
-    return catalog->names + low;
+    return *count ? catalog->names + low : NULL;
 }
 
 struct catalog_package *catalog_find(const struct catalog *catalog, const char *name)
