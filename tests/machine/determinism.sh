@@ -8,6 +8,8 @@ cosm=$1 bin=$2 what=$3
 here=$(cd "$(dirname "$0")" && pwd)
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
+# shellcheck source=tests/machine/repeatable.sh
+. "$here/repeatable.sh"
 number=0 failures=0
 
 # The run with the number N leaves console.N, trace.N, count.N, disk.N, status.
@@ -63,21 +65,8 @@ same() {
     echo "not ok $number - $name"
 }
 
-compile() { # HARTS
-    "$cc" -std=gnu17 -O2 -Wall -Wextra -march=rv64gc -mabi=lp64d -mcmodel=medany -ffreestanding \
-        -fno-pic -nostdlib -static -Wl,-T,"$here/../riscv/litmus.ld" -Wl,--build-id=none \
-        -DHARTS="$1" -DROUNDS=20000 "$here/determinism.c" -o "$dir/guest$1.elf" 2>"$dir/errors" ||
-        { sed 's/^/# /' "$dir/errors"; exit 1; }
-}
-
 small() {
-    cc=$bin/riscv64-linux-gnu-gcc
-    [ -x "$cc" ] || cc=$(command -v riscv64-linux-gnu-gcc || true)
-    if [ ! -x "$cc" ]; then
-        echo 1..1
-        echo "ok 1 - two runs are the same # SKIP package gcc-riscv64-linux-gnu"
-        exit 0
-    fi
+    need_compiler "two runs are the same"
     echo 1..4
     disk=
     for harts in 1 2 4 8; do
@@ -88,24 +77,14 @@ small() {
 
 debian() {
     if ! "$cosm" images 2>/dev/null | grep -q '^debian-mini'; then
-        echo 1..1
-        echo "ok 1 - two boots of Debian are the same # SKIP cosm pull debian-mini"
-        exit 0
+        skip_all "two boots of Debian are the same" "cosm pull debian-mini"
     fi
     echo 1..2
     disk=yes
     head -c 4194304 /dev/urandom >"$dir/disk"
-    # The initrd's own shell would wait for input, which comes when the host has it.
-    # shellcheck disable=SC2016 # the guest's shell expands it
-    script='export PATH=/bin; b=/bin/busybox; $b mount -t proc proc /proc; $b mount -t sysfs s /sys;
-        $b mount -t devtmpfs d /dev; $b modprobe virtio_mmio; $b modprobe virtio_blk; $b sleep 1;
-        $b sha256sum /dev/vda; for i in 1 2 3 4 5 6 7 8; do $b ls -l /bin & done; wait;
-        $b head -c 99999 /dev/urandom | $b sha256sum | $b dd of=/dev/vda seek=3; $b sync;
-        $b cat /proc/interrupts; $b poweroff -f'
-    script=$(printf %s "$script" | tr -s '\n ' '  ')
     for harts in 1 4; do
         same "two boots of Debian on $harts harts are the same" debian-mini -c "$harts" --append \
-            "console=ttyS0 rdinit=/bin/sh -- -c \"$script\""
+            "$(debian_line)"
     done
 }
 
